@@ -1,0 +1,131 @@
+"""Alerts that subscribers read: one CloudEvent for each revision of an alert episode.
+
+An episode is one run of trouble that one detector sees with one borrower (and loan). It is opened, may be escalated, and
+ends withdrawn (it was never true) or resolved (it was true and is over). Deduplicate by `alert_id`, order by `revision`.
+Both ids are derived from the data, so a replay gives the same ones (design: UUIDv5, RFC 9562 section 5.5).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.events import Currency, Id, Minor, SignedMinor, Time, Token
+
+EPISODES = UUID("5a4fb1b2-3f0c-5c3e-9d51-3f5f9a1f6c2e")
+"""The namespace of episode ids. Changing it would make every alert new."""
+
+
+class Severity(StrEnum):
+    """How much an alert matters. Cases open from `high`."""
+
+    INFO = "info"
+    WATCH = "watch"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info up to 3 for critical."""
+        return _RANKS[self]
+
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class AlertStatus(StrEnum):
+    """What an alert says of its episode."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    WITHDRAWN = "withdrawn"
+    RESOLVED = "resolved"
+
+
+class Mode(StrEnum):
+    """Live alerts are acted on; shadow ones (a detector on trial) and history ones (warm-up) open no case and send nothing."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+    HISTORY = "history"
+
+
+class Measure(BaseModel):
+    """A number behind an alert: what was measured, over which window, against which threshold."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    value: int | float | str
+    threshold: int | float | str | None = None
+    window: str | None = Field(default=None, description="ISO 8601 duration, such as P30D")
+
+
+class LoanPosition(BaseModel):
+    """Where a loan of the borrower stands when the alert is made. Days past due as defined in docs/promises.md."""
+
+    model_config = ConfigDict(frozen=True)
+
+    loan: Token
+    currency: Currency
+    days_past_due: int
+    bucket: str = Field(description="M0 current, M1 1-30, M2 31-60, ...")
+    overdue_minor: Minor
+    outstanding_minor: Minor
+
+
+class AlertData(BaseModel):
+    """One revision of an episode, with everything that explains it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    alert_id: UUID
+    episode_id: UUID
+    revision: int = Field(ge=1)
+    status: AlertStatus
+    step: int = Field(ge=0, description="How far the episode has gone, such as the rung of the DPD ladder in days")
+    severity: Severity
+    mode: Mode
+    detector: str
+    detector_version: int
+    policy_version: str
+    borrower: Token = Field(description="The borrower's token; for an operator alert, the name of the source")
+    loan: Token | None = None
+    onset: date = Field(description="When the trouble began: the due date, else the local day of the first crossing")
+    reason: str = Field(description="One sentence for a person")
+    resolution: Literal["cured", "rescheduled", "closed", "charged_off", "expired", "disproved", "recovered"] | None = None
+    measures: tuple[Measure, ...] = ()
+    evidence: tuple[Id, ...] = Field(default=(), description="Ids of the events behind it")
+    first_step: str = Field(description="What to do first")
+    loans: tuple[LoanPosition, ...] = ()
+    balance_minor: SignedMinor | None = None
+
+
+class Alert(BaseModel):
+    """The CloudEvent on the `alerts` topic. `id` is the alert id; `subject` and the record's key are the borrower's token."""
+
+    model_config = ConfigDict(frozen=True)
+
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    source: str = "ews/worker"
+    type: Literal["ews.alert.opened.v1", "ews.alert.escalated.v1", "ews.alert.withdrawn.v1", "ews.alert.resolved.v1"]
+    subject: Token
+    time: Time = Field(description="The tick or event time at which the alert was made")
+    datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | None = None
+    data: AlertData
+
+
+def episode_id(detector: str, borrower: str, loan: str | None, onset: date) -> UUID:
+    """The id of an episode: the same for the same detector, borrower, loan and onset, wherever it is computed."""
+    return uuid5(EPISODES, f"{detector}\x1f{borrower}\x1f{loan or ''}\x1f{onset.isoformat()}")
+
+
+def alert_id(episode: UUID, revision: int, status: AlertStatus, step: int) -> UUID:
+    """The id of one revision of an episode."""
+    return uuid5(episode, f"{revision}\x1f{status}\x1f{step}")

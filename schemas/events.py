@@ -1,0 +1,506 @@
+"""Events that producers write: CloudEvents 1.0.2 in structured JSON, one class for each fact.
+
+`type` names the fact and its version, `subject` is the borrower's token, `time` is when the fact occurred, `data` is
+typed. Unknown fields are allowed and ignored; an unknown type, or a field that breaks its type, makes the event invalid.
+Money is an integer number of minor units with an ISO 4217 code. Times carry an offset (RFC 3339); dates are local to the
+loan's servicing zone.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import available_timezones
+
+import pycountry
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
+from pydantic import model_validator
+from pydantic_core import core_schema
+
+CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
+ZONES = frozenset(available_timezones())
+FIRST_YEAR = 1970
+
+
+class _OneOf:
+    """A string out of a fixed set, checked by pydantic-core's literal schema (a hash look-up, no call into Python)."""
+
+    def __init__(self, values: frozenset[str], json_schema: dict[str, Any]) -> None:
+        self.values = values
+        self.json_schema = json_schema
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's signature
+        return core_schema.literal_schema(sorted(self.values))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return self.json_schema
+
+
+Token = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+"""A pseudonym: printable ASCII without spaces. Never a name or a number of a person."""
+Id = Annotated[str, Field(min_length=1, max_length=256)]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Currency = Annotated[str, _OneOf(CURRENCIES, {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217 code"})]
+Zone = Annotated[str, _OneOf(ZONES, {"type": "string", "description": "IANA time zone name", "examples": ["Asia/Shanghai"]})]
+Minor = Annotated[int, Strict(), Field(ge=0, le=10**15)]
+"""An amount in minor units of its currency (cents, fen)."""
+SignedMinor = Annotated[int, Strict(), Field(ge=-(10**15), le=10**15)]
+Count = Annotated[int, Strict(), Field(ge=0, le=10**6)]
+Time = Annotated[AwareDatetime, Field(ge=datetime.fromisoformat("1970-01-01T00:00:00+00:00"))]
+Day = Annotated[date, Field(ge=date(FIRST_YEAR, 1, 1), le=date(2200, 1, 1))]
+
+
+class Topic(StrEnum):
+    """The topics that producers write to. `schemas.topics` says how each is laid out."""
+
+    REPAYMENTS = "repayments"
+    TRANSACTIONS = "transactions"
+    BUREAU = "bureau"
+    CONTACTS = "contacts"
+    FEEDS = "feeds"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(_Frozen):
+    """The CloudEvents envelope. `source` and `id` together are unique.
+
+    `recordedtime` (the CloudEvents extension of that name) is when the producer wrote the fact down, for facts that became
+    known later than they occurred. A replay orders events by it, or by `time` where it is absent.
+    """
+
+    topic: ClassVar[Topic]
+
+    specversion: Literal["1.0"]
+    id: Id
+    source: Id
+    type: str
+    subject: Token
+    time: Time
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str | None = None
+    recordedtime: Time | None = None
+    partitionkey: str | None = None
+    traceparent: str | None = None
+
+
+class Installment(_Frozen):
+    """One line of a schedule. The parts, where given, add up to `amount_minor`; what they leave out is principal."""
+
+    number: Annotated[int, Strict(), Field(ge=1, le=1200)]
+    due_on: Day
+    amount_minor: Minor
+    penalty_minor: Minor = 0
+    fee_minor: Minor = 0
+    interest_minor: Minor = 0
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Installment:
+        if self.penalty_minor + self.fee_minor + self.interest_minor > self.amount_minor:
+            raise ValueError("penalty, fee and interest exceed amount_minor")
+        return self
+
+
+Schedule = Annotated[tuple[Installment, ...], Field(min_length=1, max_length=600)]
+
+
+def _check_schedule(schedule: tuple[Installment, ...]) -> None:
+    numbers = [line.number for line in schedule]
+    dues = [line.due_on for line in schedule]
+    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
+        raise ValueError("schedule numbers must increase")
+    if any(a > b for a, b in zip(dues, dues[1:], strict=False)):
+        raise ValueError("schedule due dates must not decrease")
+
+
+class Collateral(_Frozen):
+    """What secures a loan, with its value at a day."""
+
+    kind: Label
+    value_minor: Minor
+    valued_on: Day | None = None
+
+
+class _LoanTerms(_Frozen):
+    loan: Token
+    currency: Currency
+    servicing_zone: Zone
+    product: Label
+    channel: Label
+    principal_minor: Minor
+    schedule: Schedule
+    collateral: Collateral | None = None
+    industry: Label | None = None
+    region: Label | None = None
+    employer_token: Token | None = None
+    device_tokens: Annotated[tuple[Token, ...], Field(max_length=8)] = ()
+    phone_token: Token | None = None
+    guarantor_tokens: Annotated[tuple[Token, ...], Field(max_length=8)] = ()
+    stated_income_minor: Minor | None = None
+
+    @model_validator(mode="after")
+    def _schedule_runs_forward(self) -> _LoanTerms:
+        _check_schedule(self.schedule)
+        return self
+
+
+class LoanOpenedData(_LoanTerms):
+    """A new loan with its schedule of due dates and amounts."""
+
+
+class PaidInstallment(_Frozen):
+    """What was already paid on an installment when a running loan is taken on."""
+
+    number: Annotated[int, Strict(), Field(ge=1, le=1200)]
+    paid_minor: Minor
+    cleared_on: Day | None = None
+
+
+class LoanSnapshotData(_LoanTerms):
+    """A running loan taken on as it stands: the whole schedule and what is already paid on it."""
+
+    as_of: Day
+    paid: Annotated[tuple[PaidInstallment, ...], Field(max_length=600)] = ()
+
+
+class LoanDisbursedData(_Frozen):
+    """The lent money left the lender. `transaction_id` ties it to the credit that arrives in the account, if known."""
+
+    loan: Token
+    amount_minor: Minor
+    currency: Currency
+    transaction_id: Id | None = None
+
+
+class ScheduleChangeReason(StrEnum):
+    """Why a schedule was replaced. It decides how days past due go on (see docs/promises.md)."""
+
+    EXTENSION = "extension"
+    RE_AGE = "re_age"
+    FORBEARANCE = "forbearance"
+    PLAN = "plan"
+
+
+class ScheduleChangedData(_Frozen):
+    """The unpaid rest of a loan has a new schedule. Installments keep their numbers; `schedule` replaces the unpaid ones.
+
+    Forbearance freezes days past due from `effective_on` to `until` (open-ended if absent).
+    """
+
+    loan: Token
+    reason: ScheduleChangeReason
+    effective_on: Day
+    until: Day | None = None
+    schedule: Annotated[tuple[Installment, ...], Field(max_length=600)] = ()
+
+    @model_validator(mode="after")
+    def _schedule_runs_forward(self) -> ScheduleChangedData:
+        _check_schedule(self.schedule)
+        if not self.schedule and self.reason is not ScheduleChangeReason.FORBEARANCE:
+            raise ValueError("a schedule is required unless the reason is forbearance")
+        return self
+
+
+class Allocation(_Frozen):
+    """The part of a repayment that its producer assigned to one installment."""
+
+    number: Annotated[int, Strict(), Field(ge=1, le=1200)]
+    amount_minor: Minor
+
+
+class RepaymentReceivedData(_Frozen):
+    """Money for a loan. It counts from `valued_at`, whenever it was booked. An explicit `allocation` wins over the waterfall."""
+
+    loan: Token
+    payment_id: Id
+    amount_minor: Annotated[Minor, Field(gt=0)]
+    currency: Currency
+    valued_at: Time
+    allocation: Annotated[tuple[Allocation, ...], Field(max_length=64)] = ()
+
+    @model_validator(mode="after")
+    def _allocation_fits(self) -> RepaymentReceivedData:
+        if self.allocation and sum(part.amount_minor for part in self.allocation) > self.amount_minor:
+            raise ValueError("allocation exceeds amount_minor")
+        return self
+
+
+class RepaymentReturnedData(_Frozen):
+    """A repayment was sent back. The reason is an ISO 20022 external code (AM04, AC04, ...); R01 and R09 of Nacha are read as AM04."""
+
+    loan: Token
+    payment_id: Id
+    reason_code: Annotated[str, Field(pattern=r"^[A-Z]{1,2}[0-9]{2}$")]
+
+
+class PromiseMadeData(_Frozen):
+    """The borrower promised to pay an amount by a date."""
+
+    loan: Token
+    promise_id: Id
+    amount_minor: Annotated[Minor, Field(gt=0)]
+    currency: Currency
+    promised_on: Day
+
+
+class CollateralValuedData(_Frozen):
+    """The collateral of a loan was valued anew."""
+
+    loan: Token
+    value_minor: Minor
+    currency: Currency
+
+
+class LoanClosedData(_Frozen):
+    """The loan is over and nothing is owed any more."""
+
+    loan: Token
+
+
+class LoanChargedOffData(_Frozen):
+    """The lender wrote the loan off."""
+
+    loan: Token
+    amount_minor: Minor
+    currency: Currency
+
+
+class TransactionBookedData(_Frozen):
+    """A booked account transaction (ISO 20022 camt.053 / Berlin Group names)."""
+
+    account: Token
+    transaction_id: Id
+    amount_minor: Minor
+    currency: Currency
+    indicator: Literal["CRDT", "DBIT"]
+    status: Literal["BOOK"] = "BOOK"
+    value_time: Time | None = None
+    balance_after_minor: SignedMinor | None = None
+    purpose: Annotated[str, Field(max_length=8)] | None = None
+    bank_code: Annotated[str, Field(max_length=35)] | None = None
+    mcc: Annotated[str, Field(pattern=r"^[0-9]{4}$")] | None = None
+    counterparty_token: Token | None = None
+
+
+class InquiryMadeData(_Frozen):
+    """A lender asked the bureau about the borrower."""
+
+    lender_token: Token
+    kind: Literal["hard", "soft"]
+    purpose: Label | None = None
+    amount_minor: Minor | None = None
+    currency: Currency | None = None
+
+
+class TradelineReportedData(_Frozen):
+    """The bureau's monthly line of an account with some lender. `status` is a Metro 2 account status (11, 71, 78, 80 ...)."""
+
+    lender_token: Token
+    tradeline: Token
+    kind: Label
+    status: Annotated[str, Field(pattern=r"^[0-9A-Z]{1,2}$")]
+    balance_minor: Minor | None = None
+    limit_minor: Minor | None = None
+    currency: Currency | None = None
+    opened_on: Day | None = None
+    days_past_due: Count | None = None
+
+
+class ScoreReportedData(_Frozen):
+    """A bureau score with its model and scale."""
+
+    model: Label
+    value: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
+    scale_min: Annotated[int, Strict()]
+    scale_max: Annotated[int, Strict()]
+    reasons: Annotated[tuple[Label, ...], Field(max_length=8)] = ()
+
+
+class PublicRecordFiledData(_Frozen):
+    """A judgment, bankruptcy or enforcement listing."""
+
+    kind: Literal["judgment", "bankruptcy", "enforcement", "lien", "other"]
+    reference: Token
+    amount_minor: Minor | None = None
+    currency: Currency | None = None
+
+
+class FeedHeartbeatData(_Frozen):
+    """The source has sent everything that occurred up to `complete_through`."""
+
+    source: Id
+    complete_through: Time
+
+
+class ContactData(_Frozen):
+    """A contact with the borrower on one channel, about a loan where one is meant."""
+
+    contact_id: Id
+    channel: Literal["call", "sms", "email", "push", "letter", "visit", "chat"]
+    loan: Token | None = None
+
+
+class LoanOpened(Event):
+    """A loan was opened with its schedule."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.opened.v1"] = "ews.loan.opened.v1"
+    data: LoanOpenedData
+
+
+class LoanSnapshot(Event):
+    """A running loan was taken on."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.snapshot.v1"] = "ews.loan.snapshot.v1"
+    data: LoanSnapshotData
+
+
+class LoanDisbursed(Event):
+    """The lent money was paid out."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.disbursed.v1"] = "ews.loan.disbursed.v1"
+    data: LoanDisbursedData
+
+
+class ScheduleChanged(Event):
+    """The schedule of a loan was changed."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.schedule_changed.v1"] = "ews.loan.schedule_changed.v1"
+    data: ScheduleChangedData
+
+
+class RepaymentReceived(Event):
+    """A repayment was received."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.repayment.received.v1"] = "ews.repayment.received.v1"
+    data: RepaymentReceivedData
+
+
+class RepaymentReturned(Event):
+    """A repayment was returned."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.repayment.returned.v1"] = "ews.repayment.returned.v1"
+    data: RepaymentReturnedData
+
+
+class PromiseMade(Event):
+    """A promise to pay was made."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.promise.made.v1"] = "ews.promise.made.v1"
+    data: PromiseMadeData
+
+
+class CollateralValued(Event):
+    """Collateral was valued."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.collateral.valued.v1"] = "ews.collateral.valued.v1"
+    data: CollateralValuedData
+
+
+class LoanClosed(Event):
+    """A loan was closed."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.closed.v1"] = "ews.loan.closed.v1"
+    data: LoanClosedData
+
+
+class LoanChargedOff(Event):
+    """A loan was charged off."""
+
+    topic: ClassVar[Topic] = Topic.REPAYMENTS
+    type: Literal["ews.loan.charged_off.v1"] = "ews.loan.charged_off.v1"
+    data: LoanChargedOffData
+
+
+class TransactionBooked(Event):
+    """An account transaction was booked."""
+
+    topic: ClassVar[Topic] = Topic.TRANSACTIONS
+    type: Literal["ews.transaction.booked.v1"] = "ews.transaction.booked.v1"
+    data: TransactionBookedData
+
+
+class InquiryMade(Event):
+    """A lender made an inquiry."""
+
+    topic: ClassVar[Topic] = Topic.BUREAU
+    type: Literal["ews.inquiry.made.v1"] = "ews.inquiry.made.v1"
+    data: InquiryMadeData
+
+
+class TradelineReported(Event):
+    """A tradeline was reported."""
+
+    topic: ClassVar[Topic] = Topic.BUREAU
+    type: Literal["ews.tradeline.reported.v1"] = "ews.tradeline.reported.v1"
+    data: TradelineReportedData
+
+
+class ScoreReported(Event):
+    """A bureau score was reported."""
+
+    topic: ClassVar[Topic] = Topic.BUREAU
+    type: Literal["ews.score.reported.v1"] = "ews.score.reported.v1"
+    data: ScoreReportedData
+
+
+class PublicRecordFiled(Event):
+    """A public record was filed."""
+
+    topic: ClassVar[Topic] = Topic.BUREAU
+    type: Literal["ews.public_record.filed.v1"] = "ews.public_record.filed.v1"
+    data: PublicRecordFiledData
+
+
+class FeedHeartbeat(Event):
+    """A source says how far it is complete. Its `subject` is the source's own name, not a borrower."""
+
+    topic: ClassVar[Topic] = Topic.FEEDS
+    type: Literal["ews.feed.heartbeat.v1"] = "ews.feed.heartbeat.v1"
+    data: FeedHeartbeatData
+
+
+class ContactAttempted(Event):
+    """Somebody tried to reach the borrower."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.contact.attempted.v1"] = "ews.contact.attempted.v1"
+    data: ContactData
+
+
+class ContactReached(Event):
+    """The borrower was reached."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.contact.reached.v1"] = "ews.contact.reached.v1"
+    data: ContactData
+
+
+class ContactUndeliverable(Event):
+    """A message could not be delivered."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.contact.undeliverable.v1"] = "ews.contact.undeliverable.v1"
+    data: ContactData
+
+
+EVENTS: dict[str, type[Event]] = {
+    model.model_fields["type"].default: model
+    for model in (
+        LoanOpened, LoanSnapshot, LoanDisbursed, ScheduleChanged, RepaymentReceived, RepaymentReturned, PromiseMade,
+        CollateralValued, LoanClosed, LoanChargedOff, TransactionBooked, InquiryMade, TradelineReported, ScoreReported,
+        PublicRecordFiled, FeedHeartbeat, ContactAttempted, ContactReached, ContactUndeliverable,
+    )
+}  # fmt: skip
+"""Every event type that is known, by its `type`."""

@@ -1,0 +1,36 @@
+"""Four kinds of failure, because there are four things to do about one.
+
+    InvalidEvent (schemas.codec)   dead-letter it, never retry
+    EarlyWarningError
+      Misconfigured                refuse to start: the person who started it must change something
+      Unavailable                  back off and retry, commit nothing
+      Rejected                     the other side said no: record it and go on
+      DeadLetterLimit              too many dead letters: the fault is ours or the producer's, so stop
+"""
+
+from __future__ import annotations
+
+
+class EarlyWarningError(Exception):
+    """The root. Its text is one line that says what to do; the command line prints it without a traceback."""
+
+
+class Misconfigured(EarlyWarningError):  # noqa: N818 - named for what is wrong
+    """A setting, a file or the cluster is not as it must be. Exit code 2."""
+
+
+class Unavailable(EarlyWarningError):  # noqa: N818 - named for what is wrong
+    """Something that is needed cannot be reached now. Exit code 1 where nothing retries."""
+
+
+class Rejected(EarlyWarningError):  # noqa: N818 - named for what is wrong
+    """The other side refused for good."""
+
+
+class DeadLetterLimit(EarlyWarningError):  # noqa: N818 - named for what is wrong
+    """Too many records of a topic's partition in a row were dead letters. Exit code 3, nothing committed."""
+
+    def __init__(self, topic: str, partition: int, detail: str) -> None:
+        super().__init__(f"{topic}/{partition}: {detail}; look at `ews dead-letters list`, mend the producer or the schema, start again")
+        self.topic = topic
+        self.partition = partition

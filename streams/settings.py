@@ -1,0 +1,206 @@
+"""What an installation sets: every setting once, read from `EWS_...` variables, checked before anything starts.
+
+A setting is a field: its docstring is what `ews config show` prints, its unit stands in its name. To add one, add a
+field. Thresholds of detectors are no settings: they are policy (`EWS_POLICY_FILE`, topic `policies`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations at run time
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from streams.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+PREFIX = "EWS_"
+MASK = "********"
+
+KafkaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$", max_length=150)]
+WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+
+
+class Source(BaseModel):
+    """What is expected of one source of events. Its name is the CloudEvents `source` of its events and heartbeats."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    heartbeats: bool = True
+    """Whether it reports on `feeds` how far it is complete. One that does not counts as complete up to the tick."""
+    silent_hours_max: Annotated[float, Field(gt=0)] = 26.0
+    """Hours without anything from it after which a source without heartbeats counts as stopped (`feed_stale`)."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process, unchanging. Use `load`, which turns every mistake into one line."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    bootstrap_servers: Annotated[str, StringConstraints(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "127.0.0.1:9092"
+    """Kafka's brokers, as host:port, several separated by commas."""
+    topic_prefix: KafkaName = ""
+    """Put before the name of every topic, so that several systems can share a cluster."""
+    app: Annotated[KafkaName, StringConstraints(min_length=1)] = "ews"
+    """The name that consumer groups and transactional ids begin with. All workers of one system share it."""
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """Number of partitions of every topic keyed by borrower. The unit of scaling; cannot be changed later."""
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Number of copies that Kafka keeps of each partition. Three in production."""
+    min_isr: Annotated[int, Field(ge=1, le=9)] = 1
+    """Number of copies that must be in sync for a write to succeed. Two in production."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How Kafka is spoken to."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How we sign in with a SASL protocol."""
+    sasl_username: str | None = None
+    """The user that we sign in as with a SASL protocol."""
+    sasl_password: SecretStr | None = None
+    """Its password."""
+    ssl_ca_file: Path | None = None
+    """PEM file of the authorities that the brokers' certificates are checked against; without it the system's."""
+    ssl_cert_file: Path | None = None
+    """PEM file of our own certificate, where brokers ask for one."""
+    ssl_key_file: Path | None = None
+    """PEM file of its private key."""
+    ssl_key_password: SecretStr | None = None
+    """The private key's password."""
+    instance_id: Annotated[KafkaName, StringConstraints(min_length=1)] | None = None
+    """This worker's fixed name in its group: unique, and kept over a restart, which then need not wait for a time-out."""
+
+    policy_file: Path | None = None
+    """TOML file of the detectors' settings that a new system starts with; without it the defaults."""
+    clock: Literal["wall", "event"] = "wall"
+    """What time is: the wall clock, or (demo, plain files) that of the events."""
+    clock_until: AwareDatetime | None = None
+    """Where time ends with the clock `event`, RFC 3339 with an offset; without it at the last event."""
+    tick_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """Seconds between two ticks of the wall clock."""
+    live_from: AwareDatetime | None = None
+    """Earlier events only warm the measures: their alerts have the mode `history`, open no case and send nothing."""
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """What is expected of which source, as JSON: {"core-banking": {"heartbeats": false, "silent_hours_max": 26}}."""
+
+    metrics_host: str = "127.0.0.1"
+    """Address that /metrics, /healthz and /readyz listen on."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Port that they listen on; 0 takes a free one and logs it."""
+
+    database_url: Annotated[str, Field(repr=False)] = "sqlite:///ews-data/cases.db"
+    """SQLAlchemy URL of the database of cases and notifications."""
+    outbox_dir: Path | None = None
+    """Directory that the notifier writes staff messages into, a file each; without it none."""
+    webhook_url: Annotated[WebUrl | None, Field(repr=False)] = None
+    """URL that the notifier posts staff messages to, signed by Standard Webhooks; without it none."""
+    webhook_secret: SecretStr | None = None
+    """The secret that they are signed with, as shared with the receiver (whsec_...)."""
+
+    @field_validator("ssl_ca_file", "ssl_cert_file", "ssl_key_file", "policy_file")
+    @classmethod
+    def _is_readable(cls, path: Path | None) -> Path | None:
+        if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+            raise ValueError(f"there is no readable file {path}")
+        return path
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.min_isr > self.replication:
+            raise ValueError("EWS_MIN_ISR is more than EWS_REPLICATION: nothing could be written")
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ValueError("EWS_SECURITY_PROTOCOL=SASL_... needs EWS_SASL_USERNAME and EWS_SASL_PASSWORD")
+        if bool(self.ssl_cert_file) != bool(self.ssl_key_file):
+            raise ValueError("EWS_SSL_CERT_FILE and EWS_SSL_KEY_FILE go together: set both or none")
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("EWS_WEBHOOK_URL needs EWS_WEBHOOK_SECRET: messages are always signed")
+        if self.clock_until and self.clock != "event":
+            raise ValueError("EWS_CLOCK_UNTIL needs EWS_CLOCK=event: the wall clock has no end")
+        return self
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of the environment, with those of the command line on top (None stands for not given).
+
+    Raises Misconfigured, naming every setting that is wrong or unknown.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as invalid:
+        raise Misconfigured("; ".join(map(_mistake, invalid.errors(include_url=False)))) from invalid
+    except SettingsError as unreadable:
+        raise Misconfigured(f"{unreadable}: {unreadable.__cause__}".replace("\n", " ")) from unreadable
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Every setting by its variable, as text that may be shown to anybody: secrets and URLs' credentials are masked."""
+    return {variable(name): _shown(name, getattr(settings, name)) for name in Settings.model_fields}
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    known = [variable(name) for name in Settings.model_fields]
+    unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise Misconfigured("; ".join(f"there is no setting {name}{_nearest(name, known)}" for name in unknown))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), known, n=1)
+    return f", did you mean {near[0]}?" if near else ", see `ews config show`"
+
+
+def _mistake(error: ErrorDetails) -> str:
+    sentence = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return sentence
+    first, *rest = map(str, error["loc"])
+    return f"{'.'.join([variable(first), *rest])}: {sentence}"
+
+
+def _shown(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return MASK
+    if name == "webhook_url":  # The paths of chat and webhook URLs are secrets too.
+        parts = urlsplit(str(value))
+        return f"{parts.scheme}://{parts.hostname}/{MASK}"
+    if name == "database_url":
+        return _without_password(str(value))
+    return str(value)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return url.replace(f":{parts.password}@", f":{MASK}@", 1)

@@ -1,8 +1,8 @@
 """Alerts that subscribers read: one CloudEvent for each revision of an alert episode.
 
-An episode is one run of trouble that one detector sees with one borrower (and loan). It is opened, may be escalated, and
-ends withdrawn (it was never true) or resolved (it was true and is over). Deduplicate by `alert_id`, order by `revision`.
-Both ids are derived from the data, so a replay gives the same ones (design: UUIDv5, RFC 9562 section 5.5).
+An episode is one run of trouble that one detector sees with one borrower (and loan). It is opened, may be escalated,
+and ends withdrawn (it was never true) or resolved (it was true and is over). Deduplicate by `alert_id`, order by
+`revision`. Both ids are derived from the data, so a replay gives the same ones (design: UUIDv5, RFC 9562 section 5.5).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.events import Currency, Id, Minor, SignedMinor, Time, Token
+from schemas.fields import Currency, Id, Minor, SignedMinor, Time, Token
 
 EPISODES = UUID("5a4fb1b2-3f0c-5c3e-9d51-3f5f9a1f6c2e")
 """The namespace of episode ids. Changing it would make every alert new."""
@@ -47,7 +47,10 @@ class AlertStatus(StrEnum):
 
 
 class Mode(StrEnum):
-    """Live alerts are acted on; shadow ones (a detector on trial) and history ones (warm-up) open no case and send nothing."""
+    """Live alerts are acted on.
+
+    Shadow ones (a detector on trial) and history ones (warm-up) open no case and send nothing.
+    """
 
     LIVE = "live"
     SHADOW = "shadow"
@@ -97,7 +100,9 @@ class AlertData(BaseModel):
     loan: Token | None = None
     onset: date = Field(description="When the trouble began: the due date, else the local day of the first crossing")
     reason: str = Field(description="One sentence for a person")
-    resolution: Literal["cured", "rescheduled", "closed", "charged_off", "expired", "disproved", "recovered"] | None = None
+    resolution: Literal["cured", "rescheduled", "closed", "charged_off", "expired", "disproved", "recovered"] | None = (
+        None
+    )
     measures: tuple[Measure, ...] = ()
     evidence: tuple[Id, ...] = Field(default=(), description="Ids of the events behind it")
     first_step: str = Field(description="What to do first")
@@ -106,7 +111,10 @@ class AlertData(BaseModel):
 
 
 class Alert(BaseModel):
-    """The CloudEvent on the `alerts` topic. `id` is the alert id; `subject` and the record's key are the borrower's token."""
+    """The CloudEvent on the `alerts` topic.
+
+    `id` is the alert id; `subject` and the record's key are the borrower's token.
+    """
 
     model_config = ConfigDict(frozen=True)
 

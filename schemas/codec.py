@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from schemas.alerts import Alert
 from schemas.events import EVENTS, Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
 
 
 class Reason(StrEnum):
@@ -37,9 +40,10 @@ class Reason(StrEnum):
 
 
 class InvalidEvent(Exception):  # noqa: N818 - it names what the event is, not a failure of ours
-    """The event can never be applied. `reason` is what metrics and the dead letter count it under; `detail` is for a person.
+    """The event can never be applied.
 
-    `detail` names fields and rules and never quotes a value, since a value may hold a person.
+    `reason` is what metrics and the dead letter count it under; `detail` is for a person: it names fields and
+    rules and never quotes a value, since a value may hold a person.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -62,11 +66,25 @@ def decode_mapping(raw: Mapping[str, Any]) -> Event:
     kind = raw.get("type")
     model = EVENTS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        raise InvalidEvent(Reason.UNKNOWN_TYPE if isinstance(kind, str) else Reason.INVALID, "type is missing or not known")
+        raise _untyped(kind)
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         raise InvalidEvent(Reason.INVALID, describe(error)) from None
+
+
+def decode_alert(value: bytes | None) -> Alert:
+    """The alert in `value`. Raises InvalidEvent."""
+    try:
+        return Alert.model_validate(_parse(value))
+    except ValidationError as error:
+        raise InvalidEvent(Reason.INVALID, describe(error)) from None
+
+
+def _untyped(kind: object) -> InvalidEvent:
+    if isinstance(kind, str):
+        return InvalidEvent(Reason.UNKNOWN_TYPE, "type is not known")
+    return InvalidEvent(Reason.INVALID, "type: is required" if kind is None else "type: must be text")
 
 
 def _parse(value: bytes | None) -> Mapping[str, Any]:
@@ -91,11 +109,60 @@ def _unreadable(value: bytes, error: orjson.JSONDecodeError) -> InvalidEvent:
     return InvalidEvent(Reason.NOT_JSON, f"{error.msg} at character {error.pos}")
 
 
+MISTAKES_SHOWN = 3
+CHOICE_CHARS_MAX = 100
+
+_SENTENCES = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_unicode": "must be text in UTF-8",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "int_type": "must be an integer",
+    "int_from_float": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_parsing_size": "is too large",
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "tuple_type": "must be a list",
+    "too_short": "must have at least {min_length} items",
+    "too_long": "must have at most {max_length} items",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "timezone_aware": "must have an offset from UTC",
+    "uuid_parsing": "must be a UUID",
+    "value_error": "{error}",
+    "currency": "{message}",
+    "zone": "{message}",
+    "date": "{message}",
+    "date-time": "{message}",
+}
+"""What is said of each kind of mistake: rules of ours only. Pydantic's own sentences may quote what was sent."""
+
+
 def describe(error: ValidationError) -> str:
     """The first mistakes of a validation in one line: field and rule, without the value."""
-    mistakes = error.errors(include_url=False, include_context=False, include_input=False)
-    text = "; ".join(f"{'.'.join(str(part) for part in m['loc']) or 'event'}: {m['msg']}" for m in mistakes[:3])
-    return text + (f" (and {len(mistakes) - 3} more)" if len(mistakes) > 3 else "")  # noqa: PLR2004 - three are shown
+    mistakes = error.errors(include_url=False, include_input=False)
+    text = "; ".join(f"{_path(mistake)}: {_sentence(mistake)}" for mistake in mistakes[:MISTAKES_SHOWN])
+    return text + (f" (and {len(mistakes) - MISTAKES_SHOWN} more)" if len(mistakes) > MISTAKES_SHOWN else "")
+
+
+def _path(mistake: ErrorDetails) -> str:
+    return ".".join(str(part) for part in mistake["loc"]) or "event"
+
+
+def _sentence(mistake: ErrorDetails) -> str:
+    kind, context = mistake["type"], mistake.get("ctx", {})
+    if kind.startswith(("date_", "datetime_")):
+        return "is not a day or time that exists"
+    if kind in ("literal_error", "enum") and len(context["expected"]) > CHOICE_CHARS_MAX:
+        return "is not one of the values that are known"
+    return _SENTENCES.get(kind, "breaks the rule {kind}").format(**context, kind=kind, message=mistake["msg"])
 
 
 def encode(event: BaseModel) -> bytes:

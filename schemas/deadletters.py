@@ -1,7 +1,7 @@
 """The dead-letter record: the rejected key and bytes as they came, and in Kafka headers why and where from.
 
-Header values are UTF-8 text, so that any tool can read them. A dead letter holds raw bytes, so it may hold a person: keep
-what is read here out of logs, and of the headers only `reason` is fit for a metric.
+Header values are UTF-8 text, so that any tool can read them. A dead letter holds raw bytes, so it may hold a person:
+keep its key and value out of logs. Of the headers only `reason` is fit for a metric.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class DeadLetterHeaders(BaseModel):
     def from_kafka(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self:
         """From Kafka headers; where one comes twice the last counts, others are ignored. Raises InvalidEvent."""
         try:
-            return cls.model_validate_strings({name: (value or b"").decode() for name, value in headers})
+            text = {name: (value or b"").decode() for name, value in headers if name in cls.model_fields}
+            return cls.model_validate_strings(text)
         except UnicodeDecodeError as fault:
             raise InvalidEvent(Reason.NOT_UTF8, f"a header, byte {fault.start}") from None
         except ValidationError as fault:

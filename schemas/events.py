@@ -1,54 +1,20 @@
 """Events that producers write: CloudEvents 1.0.2 in structured JSON, one class for each fact.
 
 `type` names the fact and its version, `subject` is the borrower's token, `time` is when the fact occurred, `data` is
-typed. Unknown fields are allowed and ignored; an unknown type, or a field that breaks its type, makes the event invalid.
-Money is an integer number of minor units with an ISO 4217 code. Times carry an offset (RFC 3339); dates are local to the
-loan's servicing zone.
+typed. Unknown fields are allowed and ignored; an unknown type, or a field that breaks its type, makes the event
+invalid. Money is an integer number of minor units with an ISO 4217 code. Times carry an offset (RFC 3339); dates are
+local to the loan's servicing zone.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
-from zoneinfo import available_timezones
+from itertools import pairwise
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-import pycountry
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict
-from pydantic import model_validator
-from pydantic_core import core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Strict, model_validator
 
-CURRENCIES = frozenset(currency.alpha_3 for currency in pycountry.currencies)
-ZONES = frozenset(available_timezones())
-FIRST_YEAR = 1970
-
-
-class _OneOf:
-    """A string out of a fixed set, checked by pydantic-core's literal schema (a hash look-up, no call into Python)."""
-
-    def __init__(self, values: frozenset[str], json_schema: dict[str, Any]) -> None:
-        self.values = values
-        self.json_schema = json_schema
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's signature
-        return core_schema.literal_schema(sorted(self.values))
-
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return self.json_schema
-
-
-Token = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
-"""A pseudonym: printable ASCII without spaces. Never a name or a number of a person."""
-Id = Annotated[str, Field(min_length=1, max_length=256)]
-Label = Annotated[str, Field(min_length=1, max_length=64)]
-Currency = Annotated[str, _OneOf(CURRENCIES, {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217 code"})]
-Zone = Annotated[str, _OneOf(ZONES, {"type": "string", "description": "IANA time zone name", "examples": ["Asia/Shanghai"]})]
-Minor = Annotated[int, Strict(), Field(ge=0, le=10**15)]
-"""An amount in minor units of its currency (cents, fen)."""
-SignedMinor = Annotated[int, Strict(), Field(ge=-(10**15), le=10**15)]
-Count = Annotated[int, Strict(), Field(ge=0, le=10**6)]
-Time = Annotated[AwareDatetime, Field(ge=datetime.fromisoformat("1970-01-01T00:00:00+00:00"))]
-Day = Annotated[date, Field(ge=date(FIRST_YEAR, 1, 1), le=date(2200, 1, 1))]
+from schemas.fields import Count, Currency, Day, Id, Label, Minor, SignedMinor, Time, Token, Zone
 
 
 class Topic(StrEnum):
@@ -68,8 +34,8 @@ class _Frozen(BaseModel):
 class Event(_Frozen):
     """The CloudEvents envelope. `source` and `id` together are unique.
 
-    `recordedtime` (the CloudEvents extension of that name) is when the producer wrote the fact down, for facts that became
-    known later than they occurred. A replay orders events by it, or by `time` where it is absent.
+    `recordedtime` (the CloudEvents extension of that name) is when the producer wrote the fact down, for facts that
+    became known later than they occurred. A replay orders events by it, or by `time` where it is absent.
     """
 
     topic: ClassVar[Topic]
@@ -98,7 +64,7 @@ class Installment(_Frozen):
     interest_minor: Minor = 0
 
     @model_validator(mode="after")
-    def _parts_fit(self) -> Installment:
+    def _parts_fit(self) -> Self:
         if self.penalty_minor + self.fee_minor + self.interest_minor > self.amount_minor:
             raise ValueError("penalty, fee and interest exceed amount_minor")
         return self
@@ -110,10 +76,10 @@ Schedule = Annotated[tuple[Installment, ...], Field(min_length=1, max_length=600
 def _check_schedule(schedule: tuple[Installment, ...]) -> None:
     numbers = [line.number for line in schedule]
     dues = [line.due_on for line in schedule]
-    if any(a >= b for a, b in zip(numbers, numbers[1:], strict=False)):
-        raise ValueError("schedule numbers must increase")
-    if any(a > b for a, b in zip(dues, dues[1:], strict=False)):
-        raise ValueError("schedule due dates must not decrease")
+    if any(a >= b for a, b in pairwise(numbers)):
+        raise ValueError("numbers must increase")
+    if any(a > b for a, b in pairwise(dues)):
+        raise ValueError("due dates must not decrease")
 
 
 class Collateral(_Frozen):
@@ -142,7 +108,7 @@ class _LoanTerms(_Frozen):
     stated_income_minor: Minor | None = None
 
     @model_validator(mode="after")
-    def _schedule_runs_forward(self) -> _LoanTerms:
+    def _schedule_runs_forward(self) -> Self:
         _check_schedule(self.schedule)
         return self
 
@@ -165,6 +131,15 @@ class LoanSnapshotData(_LoanTerms):
     as_of: Day
     paid: Annotated[tuple[PaidInstallment, ...], Field(max_length=600)] = ()
 
+    @model_validator(mode="after")
+    def _paid_is_scheduled(self) -> Self:
+        numbers = [line.number for line in self.paid]
+        if len(set(numbers)) < len(numbers):
+            raise ValueError("paid names an installment twice")
+        if not {line.number for line in self.schedule}.issuperset(numbers):
+            raise ValueError("paid names an installment that schedule does not have")
+        return self
+
 
 class LoanDisbursedData(_Frozen):
     """The lent money left the lender. `transaction_id` ties it to the credit that arrives in the account, if known."""
@@ -185,8 +160,9 @@ class ScheduleChangeReason(StrEnum):
 
 
 class ScheduleChangedData(_Frozen):
-    """The unpaid rest of a loan has a new schedule. Installments keep their numbers; `schedule` replaces the unpaid ones.
+    """The unpaid rest of a loan has a new schedule.
 
+    Installments keep their numbers; `schedule` replaces the unpaid ones.
     Forbearance freezes days past due from `effective_on` to `until` (open-ended if absent).
     """
 
@@ -197,7 +173,7 @@ class ScheduleChangedData(_Frozen):
     schedule: Annotated[tuple[Installment, ...], Field(max_length=600)] = ()
 
     @model_validator(mode="after")
-    def _schedule_runs_forward(self) -> ScheduleChangedData:
+    def _schedule_runs_forward(self) -> Self:
         _check_schedule(self.schedule)
         if not self.schedule and self.reason is not ScheduleChangeReason.FORBEARANCE:
             raise ValueError("a schedule is required unless the reason is forbearance")
@@ -212,7 +188,10 @@ class Allocation(_Frozen):
 
 
 class RepaymentReceivedData(_Frozen):
-    """Money for a loan. It counts from `valued_at`, whenever it was booked. An explicit `allocation` wins over the waterfall."""
+    """Money for a loan. It counts from `valued_at`, whenever it was booked.
+
+    An explicit `allocation` wins over the waterfall.
+    """
 
     loan: Token
     payment_id: Id
@@ -222,18 +201,36 @@ class RepaymentReceivedData(_Frozen):
     allocation: Annotated[tuple[Allocation, ...], Field(max_length=64)] = ()
 
     @model_validator(mode="after")
-    def _allocation_fits(self) -> RepaymentReceivedData:
+    def _allocation_fits(self) -> Self:
         if self.allocation and sum(part.amount_minor for part in self.allocation) > self.amount_minor:
             raise ValueError("allocation exceeds amount_minor")
         return self
 
 
+NACHA_AS_ISO: Final = {"R01": "AM04", "R09": "AM04"}
+"""Return codes of Nacha that mean what a code of ISO 20022 means: insufficient, and uncollected, funds."""
+
+
+def _as_iso(code: str) -> str:
+    return NACHA_AS_ISO.get(code, code)
+
+
+ReturnCode = Annotated[
+    str,
+    Field(
+        pattern="^[A-Z0-9]{3,4}$",
+        description="ISO 20022 external return reason (AM04, AC04, MD01, ...); R01 and R09 of Nacha are read as AM04",
+    ),
+    AfterValidator(_as_iso),
+]
+
+
 class RepaymentReturnedData(_Frozen):
-    """A repayment was sent back. The reason is an ISO 20022 external code (AM04, AC04, ...); R01 and R09 of Nacha are read as AM04."""
+    """A repayment was sent back."""
 
     loan: Token
     payment_id: Id
-    reason_code: Annotated[str, Field(pattern=r"^[A-Z]{1,2}[0-9]{2}$")]
+    reason_code: ReturnCode
 
 
 class PromiseMadeData(_Frozen):
@@ -285,26 +282,49 @@ class TransactionBookedData(_Frozen):
     counterparty_token: Token | None = None
 
 
-class InquiryMadeData(_Frozen):
+def _currency_goes_with(*amounts: str) -> ConfigDict:
+    """JSON Schema's way to say that an amount needs its currency; `_Priced` says it to pydantic."""
+    given: JsonValue = [{"required": [name], "properties": {name: {"type": "integer"}}} for name in amounts]
+    needed: JsonValue = {"required": ["currency"], "properties": {"currency": {"type": "string"}}}
+    return ConfigDict(json_schema_extra={"if": {"anyOf": given}, "then": needed})
+
+
+class _Priced(_Frozen):
+    """Facts of a bureau whose amounts may be absent, and then their currency too."""
+
+    currency: Currency | None = None
+
+    @model_validator(mode="after")
+    def _amounts_have_a_currency(self) -> Self:
+        if self.currency is None and any(
+            getattr(self, name) is not None for name in type(self).model_fields if name.endswith("_minor")
+        ):
+            raise ValueError("an amount needs its currency")
+        return self
+
+
+class InquiryMadeData(_Priced):
     """A lender asked the bureau about the borrower."""
+
+    model_config = _currency_goes_with("amount_minor")
 
     lender_token: Token
     kind: Literal["hard", "soft"]
     purpose: Label | None = None
     amount_minor: Minor | None = None
-    currency: Currency | None = None
 
 
-class TradelineReportedData(_Frozen):
-    """The bureau's monthly line of an account with some lender. `status` is a Metro 2 account status (11, 71, 78, 80 ...)."""
+class TradelineReportedData(_Priced):
+    """The bureau's monthly line of an account with some lender."""
+
+    model_config = _currency_goes_with("balance_minor", "limit_minor")
 
     lender_token: Token
     tradeline: Token
     kind: Label
-    status: Annotated[str, Field(pattern=r"^[0-9A-Z]{1,2}$")]
+    status: Annotated[str, Field(pattern=r"^[0-9A-Z]{1,2}$", description="Metro 2 account status: 11, 71, 78, 80, ...")]
     balance_minor: Minor | None = None
     limit_minor: Minor | None = None
-    currency: Currency | None = None
     opened_on: Day | None = None
     days_past_due: Count | None = None
 
@@ -314,24 +334,25 @@ class ScoreReportedData(_Frozen):
 
     model: Label
     value: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
-    scale_min: Annotated[int, Strict()]
-    scale_max: Annotated[int, Strict()]
+    scale_min: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
+    scale_max: Annotated[int, Strict(), Field(ge=-10_000, le=10_000)]
     reasons: Annotated[tuple[Label, ...], Field(max_length=8)] = ()
 
 
-class PublicRecordFiledData(_Frozen):
+class PublicRecordFiledData(_Priced):
     """A judgment, bankruptcy or enforcement listing."""
+
+    model_config = _currency_goes_with("amount_minor")
 
     kind: Literal["judgment", "bankruptcy", "enforcement", "lien", "other"]
     reference: Token
     amount_minor: Minor | None = None
-    currency: Currency | None = None
 
 
 class FeedHeartbeatData(_Frozen):
     """The source has sent everything that occurred up to `complete_through`."""
 
-    source: Id
+    source: Token
     complete_through: Time
 
 

@@ -56,7 +56,11 @@ LAYOUTS: dict[str, TopicLayout] = {
             DEAD_LETTERS,
             keyed=True,
             # Raw bytes hold persons: two weeks. A letter is as large as the largest event, with room for its headers.
-            config={"cleanup.policy": "delete", "retention.ms": str(14 * DAY_MS), "max.message.bytes": str(1_048_588 + 65_536)},
+            config={
+                "cleanup.policy": "delete",
+                "retention.ms": str(14 * DAY_MS),
+                "max.message.bytes": str(1_048_588 + 65_536),
+            },
         ),
         TopicLayout(
             STATE,

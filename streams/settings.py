@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     ssl_key_password: SecretStr | None = None
     """The private key's password."""
     instance_id: Annotated[KafkaName, StringConstraints(min_length=1)] | None = None
-    """This worker's fixed name in its group: unique, and kept over a restart, which then need not wait for a time-out."""
+    """This worker's fixed name in its group: unique, and kept over a restart, which then waits for no time-out."""
 
     policy_file: Path | None = None
     """TOML file of the detectors' settings that a new system starts with; without it the defaults."""

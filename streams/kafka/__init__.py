@@ -1,0 +1,1 @@
+"""How the shell meets Kafka: `connection` for the clients of aiokafka, `topics` for what must be there."""

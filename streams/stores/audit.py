@@ -1,0 +1,116 @@
+"""The audit trail: append-only; each hash holds the one before, so no line can be changed, left out or put in.
+
+    hash = SHA-256(hash of the line before + canonical JSON of the line)
+
+A line may carry the digest of its case as that change left it, so that a change to the case itself shows too. What one
+who can write everything (all hashes anew, and the head) has done, only a copy of the head kept elsewhere can show:
+`ews cases verify` prints it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from streams.stores.case import AuditLine, canonical
+from streams.stores.tables import audit, audit_head
+from streams.stores.upsert import insert
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from streams.stores.case import Entry
+
+CHAIN = "cases"
+GENESIS = "0" * 64
+VERIFY_ROWS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last line's number and hash."""
+
+    number: int
+    hash: str
+
+
+def append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Add lines to the end."""
+    if not entries:
+        return
+    head = _take_head(connection)
+    rows = []
+    for entry in entries:
+        line = {
+            "number": head.number + 1,
+            "case_id": entry.case_id,
+            "at": entry.at.astimezone(UTC),
+            "actor": entry.actor,
+            "action": entry.action,
+            "detail": dict(entry.detail),
+            "case_digest": entry.case_digest,
+        }
+        head = Head(head.number + 1, chained(head.hash, line))
+        rows.append({**line, "hash": head.hash})
+    connection.execute(audit.insert(), rows)
+    connection.execute(
+        audit_head.update().where(audit_head.c.chain == CHAIN).values(number=head.number, hash=head.hash)
+    )
+
+
+def chained(before: str, line: Mapping[str, Any]) -> str:
+    """The hash of a line that follows the one with the hash `before`."""
+    return hashlib.sha256(before.encode() + canonical(dict(line))).hexdigest()
+
+
+def lines_of(connection: Connection, case_id: str) -> list[AuditLine]:
+    """The history of a case, oldest line first."""
+    rows = connection.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.number))
+    return [AuditLine(row.case_id, row.at, row.actor, row.action, row.detail, number=row.number) for row in rows]
+
+
+def head_of(connection: Connection) -> Head:
+    """Where the chain ends."""
+    row = connection.execute(select(audit_head).where(audit_head.c.chain == CHAIN)).one_or_none()
+    return Head(0, GENESIS) if row is None else Head(row.number, row.hash)
+
+
+def verify(connection: Connection, digests: dict[str, str]) -> Iterator[str]:
+    """What is wrong with the chain, a sentence each. Fills `digests` with the last one of each case."""
+    before = Head(0, GENESIS)
+    for row in _rows(connection):
+        if row.number != before.number + 1:
+            yield f"between line {before.number} and line {row.number} of the audit trail lines are missing"
+        line = {column: value for column, value in row._mapping.items() if column != "hash"}  # noqa: SLF001 - SQLAlchemy's public name for it
+        if chained(before.hash, line) != row.hash:
+            yield f"line {row.number} of the audit trail (case {row.case_id}) is not what was written"
+        if row.case_digest:
+            digests[row.case_id] = row.case_digest
+        before = Head(row.number, row.hash)
+    head = head_of(connection)
+    if head != before:
+        yield f"the audit trail ends at line {before.number}, its head says line {head.number} or has another hash"
+
+
+def _rows(connection: Connection) -> Iterator[Row[Any]]:
+    after = 0
+    while True:
+        page = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(VERIFY_ROWS)
+        rows = connection.execute(page).all()
+        yield from rows
+        if len(rows) < VERIFY_ROWS:
+            return
+        after = rows[-1].number
+
+
+def _take_head(connection: Connection) -> Head:
+    first = {"chain": CHAIN, "number": 0, "hash": GENESIS}
+    connection.execute(insert(connection, audit_head).values(**first).on_conflict_do_nothing())
+    row = connection.execute(select(audit_head).where(audit_head.c.chain == CHAIN).with_for_update()).one()
+    return Head(row.number, row.hash)

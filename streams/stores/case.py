@@ -1,0 +1,215 @@
+"""What a case is: one open case per borrower, its loans, its episodes, where it stands. Values only, no SQL.
+
+A case is what a person works; alerts open it, raise it and take it back. Nothing here changes in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from schemas.alerts import AlertStatus, Mode, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime
+
+
+class CaseState(StrEnum):
+    """Where a case stands. The last two are ends: a later episode opens a new case."""
+
+    OPEN = "open"
+    IN_PROGRESS = "in_progress"
+    PROMISE_TO_PAY = "promise_to_pay"
+    BROKEN_PROMISE = "broken_promise"
+    HARDSHIP_REQUESTED = "hardship_requested"
+    ON_HOLD = "on_hold"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+class Stage(StrEnum):
+    """The ladder, mildest first."""
+
+    REMINDER = "reminder"
+    CALL = "call"
+    COLLECTOR = "collector"
+    LAWYERS_LETTER = "lawyers_letter"
+    LITIGATION = "litigation"
+
+    @property
+    def rank(self) -> int:
+        """0 for a reminder up to 4 for litigation."""
+        return _RANKS[self]
+
+    @property
+    def hard(self) -> bool:
+        """Whether the law and the house want a supervisor's approval first."""
+        return self.rank >= Stage.LAWYERS_LETTER.rank
+
+
+_RANKS = {stage: rank for rank, stage in enumerate(Stage)}
+ENDED = (AlertStatus.WITHDRAWN, AlertStatus.RESOLVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseLoan:
+    """A loan of the borrower as the last alert about it saw it."""
+
+    loan: str
+    currency: str
+    days_past_due: int
+    bucket: str
+    overdue_minor: int
+    outstanding_minor: int
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """An alert episode as its highest revision so far left it. `severity` is the last one of its open time."""
+
+    episode_id: str
+    case_id: str | None
+    borrower: str
+    detector: str
+    loan: str | None
+    onset: date
+    mode: Mode
+    status: AlertStatus
+    severity: Severity
+    step: int
+    revision: int
+    reason: str
+    first_step: str
+    resolution: str | None
+    measures: tuple[Mapping[str, Any], ...]
+    opened_at: datetime
+    changed_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Neither withdrawn nor resolved."""
+        return self.status not in ENDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A case without its episodes, which `Book` holds. `version` grows with every change."""
+
+    case_id: str
+    borrower: str
+    opening_alert: str
+    state: CaseState
+    stage: Stage
+    needs_approval: bool
+    severity: Severity
+    next_step: str
+    owner: str | None
+    due_at: datetime | None
+    opened_at: datetime
+    changed_at: datetime
+    closed_at: datetime | None
+    closed_as: str | None
+    version: int
+    loans: tuple[CaseLoan, ...] = ()
+
+    @property
+    def days_past_due(self) -> int:
+        """The borrower's: the maximum over the loans."""
+        return max((loan.days_past_due for loan in self.loans), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the audit trail before it is chained: what was done to a case, by whom, when."""
+
+    case_id: str
+    at: datetime
+    actor: str
+    action: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    case_digest: str | None = None
+    """Of the case as this left it, on the last line of a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine(Entry):
+    """One line of the audit trail as it is kept, with its number in the chain."""
+
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """That an alert was taken up, and what became of it."""
+
+    alert_id: str
+    episode_id: str
+    revision: int
+    case_id: str | None
+    outcome: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction writes, gathered over many decisions: the last value of each, every audit line."""
+
+    cases: dict[str, Case] = field(default_factory=dict)
+    episodes: dict[tuple[str, str], Episode] = field(default_factory=dict)
+    attached: set[str] = field(default_factory=set)
+    entries: list[Entry] = field(default_factory=list)
+    applied: list[Applied] = field(default_factory=list)
+
+    def add_episode(self, episode: Episode) -> None:
+        """An episode as it now is. One that a case holds is no longer loose."""
+        if episode.case_id is not None:
+            self.attached.add(episode.episode_id)
+            self.episodes.pop((episode.episode_id, ""), None)
+        self.episodes[episode.episode_id, episode.case_id or ""] = episode
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All that a decision about one borrower may see: the open case, if any, and the episodes that matter to it."""
+
+    borrower: str
+    case: Case | None = None
+    episodes: Mapping[str, Episode] = field(default_factory=dict)
+
+    def attached(self) -> list[Episode]:
+        """The episodes of the open case, open and ended."""
+        return [] if self.case is None else of_case(self.case.case_id, self.episodes.values())
+
+    def loose(self) -> list[Episode]:
+        """Open episodes that no case holds."""
+        return [episode for episode in self.episodes.values() if episode.case_id is None and episode.is_open]
+
+
+def of_case(case_id: str, episodes: Iterable[Episode]) -> list[Episode]:
+    """The episodes of a case in one fixed order."""
+    return sorted((e for e in episodes if e.case_id == case_id), key=lambda e: (e.opened_at, e.episode_id))
+
+
+def content(case: Case, episodes: Iterable[Episode]) -> dict[str, Any]:
+    """A case with everything in it, ready for JSON: the same from every database."""
+    whole = asdict(case)
+    whole["loans"] = sorted((asdict(loan) for loan in case.loans), key=lambda loan: str(loan["loan"]))
+    whole["episodes"] = [asdict(episode) for episode in of_case(case.case_id, episodes)]
+    return whole
+
+
+def digest(case: Case, episodes: Iterable[Episode]) -> str:
+    """SHA-256 of the content, so that the audit trail can vouch for the case itself."""
+    return hashlib.sha256(canonical(content(case, episodes))).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and times in UTC: equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC)

@@ -1,0 +1,194 @@
+"""A database that is set up and ready: SQLite in a file by default, PostgreSQL by URL. Faults in one line each.
+
+    database = open_database("sqlite:///ews-data/cases.db")
+    with database.write() as connection: ...
+
+A wrong URL, a path that cannot be used or a database of a newer release is Misconfigured; a database that is away,
+locked or full is Unavailable, and the transaction that met it has changed nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import StaticPool
+
+from streams.errors import Misconfigured, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL
+
+BUSY_SECONDS = 30
+"""How long a writer of SQLite waits for another one to finish."""
+CONNECT_SECONDS = 10
+MIGRATION_LOCK = 4_919_216_301
+"""Key of PostgreSQL's advisory lock, any fixed number that no other program uses."""
+
+
+class Database:
+    """An engine, and the two ways to use it. Threads may share one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = engine.execution_options(ews_begin="BEGIN IMMEDIATE")
+
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed at the end. SQLite takes its write lock at the start: no deadlocks."""
+        with self._faults(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view."""
+        with self._faults(), self.engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+            yield connection
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (OperationalError, PoolTimeoutError) as away:
+            raise Unavailable(f"the database {self.name} cannot be used now: {_first_line(away)}") from away
+        except DBAPIError as fault:
+            if not fault.connection_invalidated:
+                raise
+            raise Unavailable(f"the database {self.name} was lost: {_first_line(fault)}") from fault
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_database(url: str) -> Database:
+    """The database at `url`, its tables brought up to this release. Two processes may do this at the same time."""
+    database = connect(url)
+    try:
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def connect(url: str) -> Database:
+    """The database at `url` as it is."""
+    where = _checked(url)
+    if where.get_backend_name() == "sqlite":
+        return Database(_sqlite(where))
+    return Database(create_engine(where, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}))
+
+
+def migrate(database: Database, revision: str = "head", *, down: bool = False) -> None:
+    """Bring the tables up (or down) to `revision`, in one transaction and under a lock."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    try:
+        with database.write() as connection:
+            _lock(connection)
+            config.attributes["connection"] = connection
+            (command.downgrade if down else command.upgrade)(config, revision)
+    except CommandError as unknown:
+        raise Misconfigured(
+            f"the tables of {database.name} are not of this release ({unknown}): start the release that wrote them"
+        ) from unknown
+    except Unavailable as fault:
+        raise _at_start(database, fault) from fault
+
+
+def _lock(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+
+
+def _checked(url: str) -> URL:
+    if url.startswith(("postgres://", "postgresql://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    try:
+        where = make_url(url)
+        driver = where.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        raise Misconfigured(_HOW) from None
+    if driver.name not in {"sqlite", "postgresql"}:
+        raise Misconfigured(_HOW)
+    return where
+
+
+_HOW = "EWS_DATABASE_URL must be sqlite:///path/to/cases.db or postgresql://user:password@host:5432/database"
+
+
+def _sqlite(where: URL) -> Engine:
+    memory = where.database in {None, "", ":memory:"}
+    if not memory:
+        _make_room(Path(str(where.database)))
+    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(where, connect_args=arguments, **({"poolclass": StaticPool} if memory else {}))
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_room(path: Path) -> None:
+    if path.is_dir():
+        raise Misconfigured(f"{path} is a directory: let EWS_DATABASE_URL name a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise Misconfigured(f"{path.parent} cannot be made ({fault.strerror}): change EWS_DATABASE_URL") from fault
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # The driver would begin transactions by itself, too late for the lock.
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("ews_begin", "BEGIN"))
+
+
+def _at_start(database: Database, fault: Unavailable) -> Misconfigured | Unavailable:
+    """At the start, what waiting will not mend is a mistake in the setting."""
+    said = str(fault).lower()
+    lasting = (
+        "unable to open",
+        "readonly",
+        "permission",
+        "authentication failed",
+        "does not exist",
+        "not a database",
+        "resolve",
+    )
+    if any(word in said for word in lasting):
+        return Misconfigured(f"{fault}: mend EWS_DATABASE_URL or the rights on {database.name}")
+    return fault
+
+
+def _first_line(fault: Exception) -> str:
+    origin = getattr(fault, "orig", None) or fault
+    return (str(origin).strip() or type(origin).__name__).splitlines()[0]

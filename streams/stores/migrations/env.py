@@ -1,0 +1,10 @@
+"""What Alembic runs: the migrations, on the connection and in the transaction of `streams.stores.database`."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from streams.stores.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.run_migrations()

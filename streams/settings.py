@@ -174,8 +174,10 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), known, n=1)
-    return f", did you mean {near[0]}?" if near else ", see `ews config show`"
+    near = difflib.get_close_matches(
+        name.upper().removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known], n=1
+    )
+    return f", did you mean {PREFIX}{near[0]}?" if near else ", see `ews config show`"
 
 
 def _mistake(error: ErrorDetails) -> str:

@@ -125,6 +125,11 @@ class LocalBroker:
             self._lock.close()
             self._lock = None
 
+    def wait(self) -> int:
+        """Wait until it ends by itself. Its exit code."""
+        assert self._process is not None, "not started"
+        return self._process.wait()
+
     def __enter__(self) -> Self:
         self.start()
         return self

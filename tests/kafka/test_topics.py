@@ -15,10 +15,12 @@ from streams.settings import Settings, load
 
 @pytest.fixture
 def settings(broker: str, prefix: str) -> Settings:
+    """Two partitions, and topic names of this test's own."""
     return load(bootstrap_servers=broker, topic_prefix=prefix, partitions=2)
 
 
 async def made_by_hand(settings: Settings, *topics: NewTopic) -> None:
+    """Make topics as somebody without `ews topics create` would."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
     await admin.start()
     try:

@@ -1,0 +1,16 @@
+"""Options that several commands share. None stands for what the settings say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Bootstrap = Annotated[
+    str | None,
+    typer.Option("--bootstrap", metavar="HOST:PORT[,...]", help="Kafka's brokers (EWS_BOOTSTRAP_SERVERS)."),
+]
+TopicPrefix = Annotated[
+    str | None, typer.Option("--topic-prefix", metavar="TEXT", help="Put before each topic's name (EWS_TOPIC_PREFIX).")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]

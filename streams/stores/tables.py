@@ -176,6 +176,7 @@ messages = Table(
     Column("number", RowId, primary_key=True, autoincrement=True),
     Column("key", String(64), nullable=False),
     Column("channel", String(32), nullable=False),
+    Column("audience", String(16), nullable=False),
     Column("partition", Integer, nullable=False),
     Column("borrower", String(128), nullable=False),
     Column("alert_id", String(36), nullable=False),

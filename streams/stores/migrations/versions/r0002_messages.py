@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("number", ROW_ID, nullable=False, autoincrement=True),
         sa.Column("key", sa.String(64), nullable=False),
         sa.Column("channel", sa.String(32), nullable=False),
+        sa.Column("audience", sa.String(16), nullable=False),
         sa.Column("partition", sa.Integer, nullable=False),
         sa.Column("borrower", sa.String(128), nullable=False),
         sa.Column("alert_id", sa.String(36), nullable=False),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 LANE_KEY = b"\x00lane"
 """The reserved key of the position record in the changelog. No borrower token can be equal to it: tokens are printable."""

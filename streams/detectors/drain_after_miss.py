@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from schemas import alerts
+from schemas.alerts import Severity
+from streams.engine.arrears import Arrears, arrears_of, no_longer_overdue
+from streams.engine.calendar import HOUR_MS, local_day, midnight_ms
+from streams.engine.detector import BorrowerView, Detector, Finding
+from streams.engine.loan import STANDS
+from streams.engine.measure import Kind, Measure, closing, total
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.engine.borrower import Episode
+    from streams.engine.loan import Installment
+
+TRANSACTION = "ews.transaction.booked.v1"
+
+
+class DrainAfterMiss(Detector):
+    """At least half of the balance leaves the account within 72 hours of a missed installment that it could have paid.
+
+    Why: money that was there and went elsewhere is unwillingness, not inability: assets are being moved away.
+    Settings: a higher `share_min` asks for more certainty; `cover_min` is how much of the installment the balance must
+    have covered (0 looks at empty accounts too, and is noisy).
+    Known false alarms: rent and other standing orders on the same day; a transfer to an own savings account.
+    First step: call at once, name the payment that was possible, and have a senior collector decide on firm steps.
+    Source: assumption.
+    """
+
+    key: ClassVar[str] = "drain_after_miss"
+    listens: ClassVar[frozenset[str]] = frozenset(
+        {
+            TRANSACTION, "ews.repayment.received.v1", "ews.repayment.returned.v1", "ews.loan.schedule_changed.v1",
+            "ews.loan.closed.v1", "ews.loan.charged_off.v1",
+        }
+    )  # fmt: skip
+    first_step: ClassVar[str] = (
+        "Call at once and name the payment that was possible; have a senior collector decide on firm steps."
+    )
+
+    share_min: float = Field(default=0.5, gt=0, le=1)
+    window_hours: int = Field(default=72, ge=1, le=168)
+    cover_min: float = Field(
+        default=1.0, ge=0, description="Balance at the miss over the amount of the missed installment"
+    )
+
+    def measures(self) -> tuple[Measure, ...]:
+        """Hourly outflows and closing balances of the last days."""
+        return self._out, self._balance
+
+    @property
+    def _out(self) -> Measure:
+        where = (("indicator", frozenset({"DBIT"})),)
+        return Measure("outflow.hourly", TRANSACTION, Kind.TOTAL, 8, where, value="amount_minor", bucket_ms=HOUR_MS)
+
+    @property
+    def _balance(self) -> Measure:
+        return Measure("balance.hourly", TRANSACTION, Kind.CLOSING, 8, value="balance_after_minor", bucket_ms=HOUR_MS)
+
+    def judge(self, view: BorrowerView) -> Iterator[Finding]:
+        """The outflow after each recent miss; an episode goes on while its run of days past due does."""
+        for loan in view.loans:
+            known = view.episode(self.key, loan.id)
+            for arrears in arrears_of(view, loan):
+                for line in arrears.spell.lines:
+                    if known is not None and known.onset == line.due:
+                        over = "cured" if line.cleared is not None else arrears.over
+                        yield Finding(
+                            loan.id, line.due, known.step, Severity(known.severity), "The missed installment is settled." if over
+                            else "The missed installment is still unpaid.", (), over=over,
+                        )  # fmt: skip
+                    elif (
+                        arrears.over is None
+                        and line.due >= local_day(view.now_ms, loan.zone) - 1 - self.window_hours // 24
+                    ):
+                        yield from self._weigh(view, arrears, line)
+
+    def _weigh(self, view: BorrowerView, arrears: Arrears, line: Installment) -> Iterator[Finding]:
+        loan = arrears.loan
+        missed_ms = midnight_ms(line.due + 1, loan.zone)
+        balance = closing(self._balance, view.store(self._balance), missed_ms)
+        if (
+            line.cleared is not None
+            or missed_ms > view.complete_ms(loan.source)
+            or not balance
+            or balance < self.cover_min * line.amount
+        ):
+            return
+        _, left = total(self._out, view.store(self._out), missed_ms, missed_ms + self.window_hours * HOUR_MS)
+        paid = sum(p.amount for p in loan.payments if p.state == STANDS and p.valued > line.due)
+        share = max(0, left - paid) / balance
+        if share >= self.share_min:
+            yield Finding(
+                loan.id,
+                line.due,
+                1,
+                Severity.HIGH,
+                f"{share:.0%} of the balance left within {self.window_hours} hours of the missed installment {line.number}.",
+                (
+                    alerts.Measure(
+                        name="outflow_share",
+                        value=round(share, 4),
+                        threshold=self.share_min,
+                        window=f"PT{self.window_hours}H",
+                    ),
+                    alerts.Measure(name="balance_at_miss_minor", value=balance),
+                ),
+                arrears.evidence,
+            )
+
+    def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
+        """The miss itself is gone from the facts."""
+        return no_longer_overdue(view, episode)

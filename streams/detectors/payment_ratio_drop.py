@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from schemas.alerts import Measure, Severity
+from streams.engine.calendar import midnight_ms
+from streams.engine.detector import Detector, Finding, Wakeup, ended
+from streams.engine.loan import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.engine.borrower import Episode
+    from streams.engine.detector import BorrowerView
+    from streams.engine.loan import Installment, Loan
+
+
+class PaymentRatioDrop(Detector):
+    """Less than 80 % of the last six installments is paid, with at least two of them short.
+
+    Why: one miss is an accident, a falling share is a trend; it also sees the borrower who always pays a little too little.
+    Settings: a higher `ratio_min`, or fewer short ones, warns earlier; a longer window is calmer.
+    Known false alarms: an agreed payment holiday that was not sent as a schedule change.
+    First step: look at the account over half a year with the borrower and agree on a plan that fits.
+    Source: assumption.
+    """
+
+    key: ClassVar[str] = "payment_ratio_drop"
+    listens: ClassVar[frozenset[str]] = frozenset(
+        {
+            "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
+            "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
+        }
+    )  # fmt: skip
+    first_step: ClassVar[str] = "Go through the last half year with the borrower and agree on a plan that fits."
+
+    ratio_min: float = Field(default=0.8, gt=0, le=1)
+    high_below: float = Field(default=0.5, ge=0, le=1)
+    installments: int = Field(default=6, ge=2, le=36)
+    short_min: int = Field(default=2, ge=1, le=36)
+
+    def judge(self, view: BorrowerView) -> Iterator[Finding]:
+        """The share of what was due lately that is paid by now."""
+        for loan in view.loans:
+            if loan.status != ACTIVE:
+                continue
+            due = self._due(loan, view.day(loan))
+            ratio, short = _share(due, {line.number: line.paid for line in due})
+            if short >= self.short_min and ratio < self.ratio_min:
+                low = ratio < self.high_below
+                yield Finding(
+                    loan.id,
+                    None,
+                    2 if low else 1,
+                    Severity.HIGH if low else Severity.WATCH,
+                    f"{ratio:.0%} of the last {len(due)} installments is paid, {short} are short.",
+                    (
+                        Measure(
+                            name="paid_ratio",
+                            value=round(ratio, 4),
+                            threshold=self.high_below if low else self.ratio_min,
+                        ),
+                        Measure(name="installments_short", value=short, threshold=self.short_min),
+                    ),
+                    (loan.opened_event, *(p.event for p in loan.payments[-3:] if p.event)),
+                )
+
+    def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
+        """The day after the next due day."""
+        for loan in view.loans:
+            day = view.day(loan)
+            line = next((x for x in loan.installments if x.due >= day and x.cleared is None), None)
+            if line is not None and loan.status == ACTIVE:
+                yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+
+    def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
+        """Never true if what was valued before its first day was enough; else the borrower has caught up."""
+        loan = next((loan for loan in view.loans if loan.id == episode.loan), None)
+        if loan is None or loan.status != ACTIVE:
+            return ended(episode, "closed", "The loan is over.")
+        due = self._due(loan, episode.onset)
+        ratio, short = _share(due, loan.paid_by(episode.onset - 1))
+        if short < self.short_min or ratio >= self.ratio_min:
+            if any(day >= due_line.due for day, _ in loan.rescheduled for due_line in loan.installments[:1]):
+                return ended(episode, "rescheduled", "The loan has a new schedule.")
+            return ended(episode, "disproved", "Payments valued in time show that enough was paid.")
+        return ended(episode, "cured", "The share that is paid has risen again.")
+
+    def _due(self, loan: Loan, day: int) -> list[Installment]:
+        return [line for line in loan.installments if line.due < day and line.due > loan.watched_from][
+            -self.installments :
+        ]
+
+
+def _share(due: list[Installment], paid: dict[int, int]) -> tuple[float, int]:
+    owed = sum(line.amount for line in due)
+    got = sum(min(paid.get(line.number, 0), line.amount) for line in due)
+    return got / owed if owed else 1.0, sum(paid.get(line.number, 0) < line.amount for line in due)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from schemas.alerts import Measure, Severity
+from streams.engine.detector import Detector, Finding
+from streams.engine.loan import ACTIVE, RETURNED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.engine.detector import BorrowerView
+
+
+class ReturnedPayment(Detector):
+    """Two payments of a loan in a row were returned for insufficient funds (AM04).
+
+    Why: the account is empty on purpose-made days, twice; further debits only add fees.
+    Settings: `in_a_row` 1 warns at the first return and is noisy; more warns later.
+    Known false alarms: a salary that arrives a day after the debit (move the debit day).
+    First step: stop further debits, call and agree on another day or way to pay.
+    Source: two consecutive failed attempts (US 12 CFR 1041.8); AM04 is an ISO 20022 external return reason.
+    """
+
+    key: ClassVar[str] = "returned_payment"
+    listens: ClassVar[frozenset[str]] = frozenset(
+        {"ews.repayment.received.v1", "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1"}
+    )
+    first_step: ClassVar[str] = "Stop further debits; call and agree on another day or way to pay."
+
+    in_a_row: int = Field(default=2, ge=1, le=10)
+    reasons: frozenset[str] = frozenset({"AM04"})
+    high_from: int = Field(default=3, ge=1, le=20)
+
+    def judge(self, view: BorrowerView) -> Iterator[Finding]:
+        """The run of returned attempts at the end of each loan's payments."""
+        for loan in view.loans:
+            if loan.status != ACTIVE:
+                continue
+            run = list(takewhile(lambda p: p.state == RETURNED and p.reason in self.reasons, reversed(loan.payments)))
+            if len(run) >= self.in_a_row:
+                yield Finding(
+                    loan.id,
+                    None,
+                    len(run),
+                    Severity.HIGH if len(run) >= self.high_from else Severity.WATCH,
+                    f"{len(run)} payments in a row were returned for insufficient funds.",
+                    (Measure(name="returned_in_a_row", value=len(run), threshold=self.in_a_row),),
+                    tuple(p.event for p in reversed(run[:8]) if p.event),
+                )

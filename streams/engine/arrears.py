@@ -1,0 +1,70 @@
+"""Runs of days past due as detectors judge them: begun by a due day, ended by a value day, a new schedule or the loan's end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from streams.engine.detector import Finding, Wakeup, ended, next_rung_at
+from streams.engine.loan import ACTIVE, CLOSED, Loan, Spell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.engine.borrower import Episode
+    from streams.engine.detector import BorrowerView
+
+
+class Arrears(NamedTuple):
+    """One run: the days past due that it has reached, and how it ended (None while it goes on)."""
+
+    loan: Loan
+    spell: Spell
+    days: int
+    over: str | None
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """The event that opened the loan and the last payment event."""
+        last = self.loan.payments[-1].event if self.loan.payments else ""
+        return (self.loan.opened_event, last) if last else (self.loan.opened_event,)
+
+
+def first_alone(loan: Loan) -> int:
+    """1 where the first installment of several is judged apart (first-payment default), else 0."""
+    return int(len(loan.installments) > 1 and loan.installments[0].number == 1)
+
+
+def arrears_of(view: BorrowerView, loan: Loan, first: int = 0, last: int | None = None) -> Iterator[Arrears]:
+    """The runs of a loan over its installments [first, last), without those that ended before it was watched."""
+    day = view.day(loan) if loan.status == ACTIVE else loan.ended_on
+    for spell in loan.spells(first, last):
+        days = loan.peak(spell, day)
+        if days > 0 and (spell.end is None or spell.end > loan.watched_from):
+            yield Arrears(loan, spell, days, _over(loan, spell, day))
+
+
+def _over(loan: Loan, spell: Spell, day: int) -> str | None:
+    if spell.end is not None:
+        return "rescheduled" if any(changed == spell.end for changed, _ in loan.rescheduled) else "cured"
+    if loan.status != ACTIVE:
+        return "closed" if loan.status == CLOSED else "charged_off"
+    return "rescheduled" if loan.frozen(day) else None
+
+
+def next_rung(
+    view: BorrowerView, loan: Loan, steps: tuple[int, ...], first: int = 0, last: int | None = None
+) -> Iterator[Wakeup]:
+    """When the oldest unpaid of the installments [first, last) reaches its next rung."""
+    line = next((line for line in loan.installments[first:last] if line.cleared is None), None)
+    if line is not None and loan.status == ACTIVE:
+        wakeup = next_rung_at(loan, line.due, steps, view.day(loan))
+        if wakeup is not None:
+            yield wakeup
+
+
+def no_longer_overdue(view: BorrowerView, episode: Episode) -> Finding:
+    """An open episode whose run is gone: a new schedule took it, or a payment valued in time disproved it."""
+    loan = next((loan for loan in view.loans if loan.id == episode.loan), None)
+    if loan is not None and any(day >= episode.onset for day, _ in loan.rescheduled):
+        return ended(episode, "rescheduled", "The loan has a new schedule.")
+    return ended(episode, "disproved", "A payment valued in time shows that the installment was paid.")

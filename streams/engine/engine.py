@@ -1,0 +1,254 @@
+"""The engine: events and ticks in, new state and alerts out. No clock, no I/O; the same input gives the same output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas import events
+from schemas.alerts import Mode
+from schemas.codec import InvalidEvent, Reason, decode
+from schemas.events import Topic
+from streams.engine.borrower import Borrower, Waiting
+from streams.engine.calendar import DAY_MS, ms_of
+from streams.engine.detector import BorrowerView
+from streams.engine.episodes import Scene, calm_until, reconcile
+from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
+from streams.engine.loan import ACTIVE
+from streams.engine.measure import Store, update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from schemas.alerts import Alert
+    from streams.engine.detector import Detector
+    from streams.engine.measure import Measure
+    from streams.engine.policy import Policy
+
+FORGET, WAITING = "_forget", "_waiting"
+"""Wake-ups of the engine's own."""
+AGING = frozenset({Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS})
+"""Topics whose events are too old past the horizon. Servicing facts apply at any age."""
+
+
+class Origin(NamedTuple):
+    """Where an event came from and when its record was written."""
+
+    topic: str
+    offset: int
+    timestamp: int
+    value: bytes
+
+
+class Outcome(NamedTuple):
+    """What an event or a tick did to a borrower. `changed` is False for a duplicate; the borrower is then as before."""
+
+    alerts: Sequence[Alert] = ()
+    changed: bool = True
+    late: bool = False
+    rejected: Sequence[tuple[Waiting, Reason, str]] = ()
+    forget: bool = False
+    waits: bool = False
+
+
+UNCHANGED = Outcome(changed=False)
+
+
+class Engine:
+    """One policy with its detectors. It holds nothing of any borrower."""
+
+    def __init__(self, policy: Policy, detectors: Sequence[Detector], live_from_ms: int | None = None) -> None:
+        self.policy = policy
+        self.detectors = [detector for detector in detectors if detector.enabled]
+        self._live_from_ms = live_from_ms
+        self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
+        self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
+
+    def on_event(
+        self,
+        token: str,
+        borrower: Borrower,
+        event: events.Event,
+        origin: Origin,
+        now_ms: int,
+        through: Callable[[str], int],
+    ) -> Outcome:
+        """Apply one event. Raises InvalidEvent, and has then changed nothing.
+
+        `now_ms` is the lane's latest tick, `through` how far each source is complete.
+        """
+        at_ms = max(now_ms, origin.timestamp)
+        occurred = ms_of(event.time)
+        self._check_age(event, occurred, at_ms)
+        repayment = isinstance(event, events.RepaymentReceived | events.RepaymentReturned)
+        key, content = hash_of(event.source, event.id), 0
+        if not repayment:
+            content = hash_of(event.type, event.subject, event.time.timestamp(), event.data.model_dump_json())  # type: ignore[attr-defined]
+            known = borrower.recall(key, content)
+            if known is not None:
+                if known:
+                    return UNCHANGED
+                raise InvalidEvent(Reason.ID_CONFLICT, "this source and id came with other content before")
+        outcome = self._apply(token, borrower, event, origin, at_ms, through)
+        if outcome.changed:
+            if not repayment:
+                borrower.remember(key, content, at_ms)
+            borrower.last_ms = max(borrower.last_ms, occurred)
+            borrower.wakeups[FORGET] = [(borrower.last_ms + self.policy.limits.horizon_days * DAY_MS, "")]
+        return outcome
+
+    def on_tick(self, token: str, borrower: Borrower, now_ms: int, through: Callable[[str], int]) -> Outcome:
+        """Time has come to `now_ms`: judge by silence what is due and whose source is complete."""
+        due = {
+            key
+            for key, asked in borrower.wakeups.items()
+            if any(at <= now_ms and (not source or at <= through(source)) for at, source in asked)
+        }
+        if not due:
+            return UNCHANGED
+        rejected = list(self._expire_waiting(borrower, now_ms)) if WAITING in due else []
+        self._tidy(borrower, now_ms)
+        alerts = self._judge(token, borrower, [d for d in self.detectors if d.key in due], now_ms, through)
+        if FORGET in due and self._may_forget(borrower):
+            return Outcome(alerts, rejected=rejected, forget=True)
+        if FORGET in due:
+            borrower.wakeups[FORGET] = [(now_ms + DAY_MS * self.policy.limits.closed_loan_days, "")]
+        return Outcome(alerts, rejected=rejected)
+
+    def _check_age(self, event: events.Event, occurred: int, at_ms: int) -> None:
+        limits = self.policy.limits
+        if occurred > at_ms + limits.future_days * DAY_MS:
+            raise InvalidEvent(Reason.FUTURE_DATED, f"occurs more than {limits.future_days} day ahead")
+        if event.topic in AGING and occurred < at_ms - limits.horizon_days * DAY_MS:
+            raise InvalidEvent(Reason.TOO_OLD, f"occurred more than {limits.horizon_days} days ago")
+
+    def _apply(
+        self,
+        token: str,
+        borrower: Borrower,
+        event: events.Event,
+        origin: Origin,
+        at_ms: int,
+        through: Callable[[str], int],
+    ) -> Outcome:
+        rejected: list[tuple[Waiting, Reason, str]] = []
+        late = False
+        if isinstance(event, events.LoanOpened | events.LoanSnapshot):
+            if not open_loan(borrower, event, self.policy.servicing):
+                return UNCHANGED
+            rejected = list(self._release(borrower, event.data.loan))
+        elif type(event) in LOAN_FACTS:
+            loan = borrower.loan(event.data.loan)  # type: ignore[attr-defined]
+            if loan is None:
+                return self._wait(borrower, event, origin, at_ms)
+            if not LOAN_FACTS[type(event)](loan, event, self.policy.servicing):
+                return UNCHANGED
+        else:
+            late = not self._measure(borrower, event, at_ms)
+        alerts = self._judge(token, borrower, self._by_type[event.type], at_ms, through, event.traceparent)
+        return Outcome(alerts, late=late, rejected=rejected)
+
+    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> bool:
+        """Count an event in every measure it matches; False if it lies outside all of their windows."""
+        data, counted, asked = event.data, False, False  # type: ignore[attr-defined]
+        occurred = ms_of(event.time)
+        if isinstance(event, events.TransactionBooked) and data.balance_after_minor is not None:
+            borrower.balance = data.balance_after_minor if occurred >= borrower.last_ms else borrower.balance
+        for measure in self._measures.get(event.type, ()):
+            if measure.matches(data):
+                asked = True
+                store = borrower.stores.get(measure.name)
+                if store is None:
+                    store = borrower.stores[measure.name] = Store()
+                counted |= update(measure, store, data, event.id, event.source, occurred, at_ms)
+        return counted or not asked
+
+    def _judge(
+        self, token: str, borrower: Borrower, detectors: Iterable[Detector], at_ms: int,
+        through: Callable[[str], int], traceparent: str | None = None,
+    ) -> list[Alert]:  # fmt: skip
+        view = BorrowerView(borrower, at_ms, through)
+        history = self._live_from_ms is not None and at_ms < self._live_from_ms
+        scene = Scene(
+            token, borrower, view, at_ms, self.policy.version, Mode.HISTORY if history else Mode.LIVE, traceparent
+        )
+        alerts: list[Alert] = []
+        for detector in detectors:
+            alerts.extend(reconcile(scene, detector, list(detector.judge(view))))
+            asked = [(w.at_ms, w.source) for w in detector.wakeups(view)]
+            asked += [(at, "") for at in calm_until(borrower, detector)]
+            if asked:
+                borrower.wakeups[detector.key] = asked
+            else:
+                borrower.wakeups.pop(detector.key, None)
+        return alerts
+
+    def _wait(self, borrower: Borrower, event: events.Event, origin: Origin, at_ms: int) -> Outcome:
+        """Keep a fact until its loan is known."""
+        limits = self.policy.limits
+        if any(decode(waiting.value) == event for waiting in borrower.waiting):
+            return UNCHANGED
+        if len(borrower.waiting) >= limits.unknown_loan_facts:
+            raise InvalidEvent(Reason.UNKNOWN_LOAN, f"{limits.unknown_loan_facts} facts wait for their loans already")
+        borrower.waiting.append(
+            Waiting(event.data.loan, at_ms, origin.topic, origin.offset, origin.timestamp, origin.value)  # type: ignore[attr-defined]
+        )
+        self._plan_waiting(borrower)
+        return Outcome(waits=True)
+
+    def _plan_waiting(self, borrower: Borrower) -> None:
+        kept = self.policy.limits.unknown_loan_days * DAY_MS
+        borrower.wakeups[WAITING] = [(w.since_ms + kept, "") for w in borrower.waiting[:1]]
+        if not borrower.waiting:
+            del borrower.wakeups[WAITING]
+
+    def _release(self, borrower: Borrower, loan_id: str) -> Iterable[tuple[Waiting, Reason, str]]:
+        """Apply what waited for a loan, in the order in which it occurred."""
+        loan = borrower.loan(loan_id)
+        assert loan is not None
+        due = [w for w in borrower.waiting if w.loan == loan_id]
+        borrower.waiting = [w for w in borrower.waiting if w.loan != loan_id]
+        self._plan_waiting(borrower)
+        for waiting in sorted(due, key=lambda w: (ms_of(decode(w.value).time), w.since_ms)):
+            event = decode(waiting.value)
+            try:
+                LOAN_FACTS[type(event)](loan, event, self.policy.servicing)
+            except InvalidEvent as error:
+                yield waiting, error.reason, error.detail
+
+    def _expire_waiting(self, borrower: Borrower, now_ms: int) -> Iterable[tuple[Waiting, Reason, str]]:
+        kept = self.policy.limits.unknown_loan_days
+        gone = [w for w in borrower.waiting if w.since_ms + kept * DAY_MS <= now_ms]
+        borrower.waiting = [w for w in borrower.waiting if w.since_ms + kept * DAY_MS > now_ms]
+        self._plan_waiting(borrower)
+        for waiting in gone:
+            yield waiting, Reason.UNKNOWN_LOAN, f"its loan did not become known within {kept} days"
+
+    def _tidy(self, borrower: Borrower, now_ms: int) -> None:
+        """Drop loans that ended long ago, and the ended episodes of loans that are gone or of long ago."""
+        limits = self.policy.limits
+        today = now_ms // DAY_MS
+        borrower.loans = [
+            x for x in borrower.loans if x.status == ACTIVE or x.ended_on + limits.closed_loan_days > today
+        ]
+        alive = {x.id for x in borrower.loans}
+        aged = now_ms - limits.horizon_days * DAY_MS
+        borrower.episodes = [
+            e for e in borrower.episodes if e.is_open or e.loan in alive or (not e.loan and e.changed_ms > aged)
+        ]
+
+    def _may_forget(self, borrower: Borrower) -> bool:
+        return not (
+            any(loan.status == ACTIVE for loan in borrower.loans)
+            or any(episode.is_open for episode in borrower.episodes)
+            or borrower.waiting
+        )
+
+
+def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:
+    by_name: dict[str, Measure] = {}
+    for measure in asked:
+        assert by_name.setdefault(measure.name, measure) == measure, f"two measures are named {measure.name}"
+    by_type: dict[str, list[Measure]] = {}
+    for measure in by_name.values():
+        by_type.setdefault(measure.event, []).append(measure)
+    return by_type

@@ -1,0 +1,107 @@
+"""How far each source is complete, so that a dead feed is not taken for silence.
+
+A source that sends heartbeats is complete through what its last one says. One that sends none counts as complete up to the
+tick, unless nothing at all came from it for longer than the quiet limit. Completeness never goes back.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.alerts import Alert, AlertData, AlertStatus, Measure, Mode, Severity, alert_id, episode_id
+from streams.engine.calendar import DAY_MS, moment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DETECTOR = "feed_stale"
+FIRST_STEP = "Look at the source's delivery; silence alarms of its borrowers are held until it is complete again."
+FOREVER = 1 << 62
+
+
+class Feed(msgspec.Struct, array_like=True):
+    """One source: whether it sends heartbeats, how far it is complete, when an event of it was last seen."""
+
+    beats: bool = False
+    complete_ms: int = 0
+    seen_ms: int = 0
+    revision: int = 0
+    stale_since_ms: int = 0
+
+
+class Feeds:
+    """The sources of a lane. `quiet_ms` None means that a source without heartbeats is always complete (a plain file)."""
+
+    def __init__(self, known: dict[str, Feed], quiet_ms: int | None, stale_ms: int) -> None:
+        self.known = known
+        self._quiet_ms = quiet_ms
+        self._stale_ms = stale_ms
+
+    def through(self, source: str) -> int:
+        """The instant through which a source is complete; a source never heard of is complete as far as time goes."""
+        feed = self.known.get(source)
+        if feed is None or (not feed.beats and self._quiet_ms is None):
+            return FOREVER
+        return feed.complete_ms
+
+    def saw(self, source: str, timestamp: int) -> None:
+        """An event of a source came."""
+        feed = self.known.get(source)
+        if feed is None:
+            feed = self.known[source] = Feed(complete_ms=timestamp)
+        feed.seen_ms = max(feed.seen_ms, timestamp)
+
+    def beat(self, source: str, complete_ms: int) -> None:
+        """A source says how far it is complete."""
+        feed = self.known.setdefault(source, Feed())
+        feed.beats = True
+        feed.complete_ms = max(feed.complete_ms, complete_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Time has come to a tick: sources without heartbeats that are not quiet are complete up to it."""
+        for feed in self.known.values():
+            if not feed.beats and not self._is_quiet(feed, now_ms):
+                feed.complete_ms = max(feed.complete_ms, now_ms)
+
+    def next_stale_ms(self, sources: list[str]) -> int | None:
+        """When the first of the sources that send heartbeats becomes stale if nothing more comes."""
+        fresh = [self.known[s] for s in sources if self.known[s].beats and not self.known[s].stale_since_ms]
+        return min((feed.complete_ms + self._stale_ms + 1 for feed in fresh), default=None)
+
+    def _is_quiet(self, feed: Feed, now_ms: int) -> bool:
+        return self._quiet_ms is not None and now_ms - feed.seen_ms > self._quiet_ms
+
+    def alerts(self, sources: list[str], now_ms: int, policy_version: str, mode: Mode) -> Iterator[Alert]:
+        """An operator alert for each of the sources that has become stale, or is no longer."""
+        for source in sources:
+            feed = self.known[source]
+            stale = now_ms - feed.complete_ms > self._stale_ms if feed.beats else self._is_quiet(feed, now_ms)
+            if stale and not feed.stale_since_ms:
+                feed.stale_since_ms = max(feed.complete_ms, feed.seen_ms if not feed.beats else 0) or now_ms
+                yield self._alert(source, feed, AlertStatus.OPENED, now_ms, policy_version, mode)
+            elif feed.stale_since_ms and not stale:
+                yield self._alert(source, feed, AlertStatus.RESOLVED, now_ms, policy_version, mode)
+                feed.stale_since_ms = 0
+
+    def _alert(
+        self, source: str, feed: Feed, status: AlertStatus, now_ms: int, policy_version: str, mode: Mode
+    ) -> Alert:
+        feed.revision += 1
+        onset = date(1970, 1, 1) + timedelta(days=feed.stale_since_ms // DAY_MS)
+        episode = episode_id(DETECTOR, source, None, onset)
+        identity = alert_id(episode, feed.revision, status, 1)
+        behind = max(0, now_ms - feed.complete_ms) // 60_000
+        resolved = status is AlertStatus.RESOLVED
+        data = AlertData(
+            alert_id=identity, episode_id=episode, revision=feed.revision, status=status, step=1,
+            severity=Severity.HIGH, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
+            borrower=source, onset=onset, first_step=FIRST_STEP, resolution="recovered" if resolved else None,
+            reason="The source is complete again." if resolved else "The source is not complete: silence alarms are held.",
+            measures=(Measure(name="minutes_behind", value=behind, threshold=self._stale_ms // 60_000),),
+        )  # fmt: skip
+        return Alert(
+            id=identity, type=f"ews.alert.{status.value}.v1", subject=source, time=moment_of(now_ms), data=data
+        )  # type: ignore[arg-type]  # the type is one of four by construction

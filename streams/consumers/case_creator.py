@@ -1,0 +1,99 @@
+"""The case creator: alerts in, cases out. What an alert does is decided in `decisions`; here it is read and written.
+
+A batch is one database transaction: the consumed offset, the cases, the audit lines and the ids of the alerts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from streams.consumers.alerts import Outcome
+from streams.consumers.decisions import Decision, decide
+from streams.stores.case import Applied, Changes
+from streams.stores.cases import CONSUMER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from schemas.alerts import Alert
+    from streams.consumers.ladder import CaseRules
+    from streams.consumers.loop import Batch
+    from streams.metrics import Metrics
+    from streams.stores.cases import CaseStore, CaseTransaction
+
+log = structlog.get_logger(__name__)
+
+
+class CaseCreator:
+    """A subscriber of alerts (`streams.consumers.loop`) that keeps the cases."""
+
+    name = CONSUMER
+
+    def __init__(self, store: CaseStore, rules: CaseRules, metrics: Metrics) -> None:
+        self._store = store
+        self._rules = rules
+        self._metrics = metrics
+
+    def positions(self, topic: str) -> Mapping[int, int]:
+        """The next offset of each partition. Raises Unavailable."""
+        return self._store.positions(topic)
+
+    def take(self, batch: Batch) -> None:
+        """Apply the alerts and move the offset in one transaction. Raises Unavailable or OffsetMovedError."""
+        with self._store.begin() as transaction:
+            transaction.advance(batch.topic, batch.partition, start=batch.start, end=batch.end)
+            decisions = self._apply(transaction, batch.alerts)
+        self._count(decisions, duplicates=len(batch.alerts) - len(decisions))
+
+    def refresh(self) -> None:
+        """Bring the gauge of cases up to date."""
+        counts = self._store.counts()
+        self._metrics.cases.clear()
+        for (state, stage), number in counts.items():
+            self._metrics.cases.labels(state, stage).set(number)
+
+    def _apply(self, transaction: CaseTransaction, alerts: tuple[Alert, ...]) -> list[Decision]:
+        seen = transaction.applied({str(alert.id) for alert in alerts})
+        todo = list({str(alert.id): alert for alert in alerts if str(alert.id) not in seen}.values())
+        episodes = {str(alert.data.episode_id) for alert in todo}
+        books = transaction.books({alert.subject for alert in todo}, episodes)
+        changes, decisions = Changes(), []
+        for alert in todo:
+            decision = decide(books[alert.subject], alert, self._rules)
+            books[alert.subject] = decision.book
+            _gather(changes, decision, alert)
+            decisions.append(decision)
+        transaction.save(changes)
+        return decisions
+
+    def _count(self, decisions: list[Decision], *, duplicates: int) -> None:
+        outcomes = Counter(decision.outcome for decision in decisions)
+        outcomes[Outcome.DUPLICATE] += duplicates
+        for outcome, number in outcomes.items():
+            self._metrics.consumer_alerts.labels(self.name, outcome).inc(number)
+        for change, number in Counter(decision.change for decision in decisions if decision.change).items():
+            self._metrics.case_changes.labels(change).inc(number)
+        missed = sum(decision.revisions_missed for decision in decisions)
+        if missed:
+            log.warning("revisions_missed", number=missed)
+
+
+def _gather(changes: Changes, decision: Decision, alert: Alert) -> None:
+    if decision.case is not None:
+        changes.cases[decision.case.case_id] = decision.case
+    for episode in decision.episodes:
+        changes.add_episode(episode)
+    changes.entries.extend(decision.entries)
+    changes.applied.append(
+        Applied(
+            alert_id=str(alert.id),
+            episode_id=str(alert.data.episode_id),
+            revision=alert.data.revision,
+            case_id=decision.case.case_id if decision.case else None,
+            outcome=decision.outcome,
+            at=alert.time,
+        )
+    )

@@ -1,0 +1,242 @@
+"""The loop that every subscriber of alerts runs in: poll, read, dead-letter what cannot be read, hand over, go on.
+
+Offsets come from the subscriber's database, not from the group, which only shares out partitions. A subscriber writes
+what an alert did and the offset behind it in one transaction; so whatever dies when, nothing is lost or done twice.
+While the database or Kafka is away the loop waits, with growing pauses, and commits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
+
+from schemas.codec import InvalidEvent
+from schemas.topics import ALERTS
+from streams.consumers.alerts import read_alert
+from streams.consumers.dead_letters import DeadLetters
+from streams.errors import Misconfigured, Unavailable
+from streams.kafka.connection import connection, topic_name
+from streams.stores.offsets import OffsetMovedError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from aiokafka import ConsumerRecord
+
+    from schemas.alerts import Alert
+    from streams.metrics import Metrics
+    from streams.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+POLL_MS = 300
+BATCH_RECORDS_MAX = 500
+RETRY_SECONDS_FIRST = 0.2
+RETRY_SECONDS_MAX = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Alerts of one partition in order, and the offsets that they move the consumer from and to."""
+
+    topic: str
+    partition: int
+    start: int
+    end: int
+    alerts: tuple[Alert, ...]
+
+
+class Subscriber(Protocol):
+    """Who acts on alerts. Both methods may block: they are called in a thread, one at a time."""
+
+    @property
+    def name(self) -> str:
+        """What the group and the metrics call it."""
+        ...
+
+    def positions(self, topic: str) -> Mapping[int, int]:
+        """The next offset of each partition that it has seen. Raises Unavailable."""
+        ...
+
+    def take(self, batch: Batch) -> None:
+        """Act on the alerts and move the offset, all or nothing. Raises Unavailable or OffsetMovedError."""
+        ...
+
+
+class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """One subscriber on one Kafka consumer, until `stop` is set."""
+
+    def __init__(self, settings: Settings, subscriber: Subscriber, metrics: Metrics, stop: asyncio.Event) -> None:
+        self._settings = settings
+        self._subscriber = subscriber
+        self._metrics = metrics
+        self._stop = stop
+        self._topic = topic_name(settings, ALERTS)
+        self._letters = DeadLetters(settings, metrics)
+        self._next: dict[TopicPartition, int] = {}
+        self._reassigned = True
+        self.partitions: frozenset[int] = frozenset()
+        """The partitions that are ours now and whose positions are known."""
+
+    @property
+    def ready(self) -> bool:
+        """Partitions are assigned and the positions of all of them are known."""
+        return not self._reassigned
+
+    async def run(self) -> None:
+        """Take alerts until `stop` is set. Raises Unavailable if Kafka is not there at the start, and Misconfigured."""
+        consumer = self._consumer()
+        try:
+            await _started(consumer, self._settings)
+            await self._letters.start()
+            consumer.subscribe([self._topic], listener=self)
+            while not self._stop.is_set():
+                await self._turn(consumer)
+        finally:
+            await self._letters.stop()
+            await consumer.stop()
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """What was ours may be somebody else's from now on."""
+        log.debug("partitions_revoked", consumer=self._subscriber.name, partitions=_numbers(revoked))
+        self._reassigned = True
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """The loop reads the positions before it takes the next record."""
+        log.debug("partitions_assigned", consumer=self._subscriber.name, partitions=_numbers(assigned))
+        self._reassigned = True
+
+    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        if self._reassigned and consumer.assignment():
+            await self._retrying(lambda: self._take_position(consumer))
+        fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_RECORDS_MAX)
+        for partition, records in fetched.items():
+            if self._reassigned or self._stop.is_set():
+                return
+            await self._take(partition, records)
+        await self._measure(consumer)
+
+    async def _take_position(self, consumer: AIOKafkaConsumer) -> None:
+        """Go to where the database says that we are."""
+        self._reassigned = False
+        self.partitions = frozenset()
+        mine = consumer.assignment()
+        stored = await asyncio.to_thread(self._subscriber.positions, self._topic)
+        wanted = {tp: stored.get(tp.partition, 0) for tp in mine}
+        try:
+            first, end = await consumer.beginning_offsets(mine), await consumer.end_offsets(mine)
+        except KafkaError as away:
+            self._reassigned = True
+            raise Unavailable(f"Kafka does not say how long {self._topic} is ({type(away).__name__})") from away
+        for tp, offset in wanted.items():
+            self._check_position(tp, offset, first[tp], end[tp])
+            consumer.seek(tp, max(offset, first[tp]))
+        self._next = wanted
+        self.partitions = frozenset(tp.partition for tp in wanted)
+
+    def _check_position(self, tp: TopicPartition, offset: int, first: int, end: int) -> None:
+        where = f"{tp.topic}/{tp.partition}"
+        if offset > end:
+            raise Misconfigured(
+                f"the database has read {where} up to offset {offset}, and Kafka has only {end}: "
+                "it belongs to another cluster, so set EWS_DATABASE_URL (or EWS_TOPIC_PREFIX) to match"
+            )
+        if offset < first:
+            log.error("alerts_deleted_unread", topic=tp.topic, partition=tp.partition, offset=offset, first=first)
+
+    async def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+        start = self._next[partition]
+        fresh = [record for record in records if record.offset >= start]
+        if len(fresh) < len(records):  # The topic was made anew under us, or a fetch was under way when we sought.
+            self._reassigned = True
+            return
+        alerts = [alert for record in fresh if (alert := await self._read(record)) is not None]
+        batch = Batch(self._topic, partition.partition, start, fresh[-1].offset + 1, tuple(alerts))
+        try:
+            await self._retrying(lambda: asyncio.to_thread(self._subscriber.take, batch))
+        except OffsetMovedError:
+            log.info("offset_moved_by_another", consumer=self._subscriber.name, partition=partition.partition)
+            self._reassigned = True
+            return
+        self._next[partition] = batch.end
+
+    async def _read(self, record: ConsumerRecord) -> Alert | None:
+        try:
+            return read_alert(record.key, record.value)
+        except InvalidEvent as fault:
+            refused = fault
+        await self._retrying(lambda: self._letters.send(record, refused))
+        return None
+
+    async def _retrying(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+        """The result of the first attempt that Unavailable does not end. Gives up only when we are to stop."""
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential_jitter(initial=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_MAX),
+            stop=stop_when_event_set(self._stop),  # type: ignore[arg-type]  # it only asks is_set()
+            sleep=self._pause,
+            before_sleep=self._say,
+            reraise=True,
+        )
+        return await retrying(attempt)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _say(self, state: RetryCallState) -> None:
+        fault = state.outcome.exception() if state.outcome else None
+        log.warning("waiting", consumer=self._subscriber.name, attempt=state.attempt_number, fault=str(fault))
+
+    async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        for tp in self._next:
+            if tp not in consumer.assignment():
+                continue
+            stable = consumer.last_stable_offset(tp)
+            if stable is not None:
+                behind = max(0, stable - max(self._next[tp], await consumer.position(tp)))
+                self._metrics.consumer_lag_records.labels(self._subscriber.name, str(tp.partition)).set(behind)
+
+    def _consumer(self) -> AIOKafkaConsumer:
+        name = self._subscriber.name
+        options: dict[str, Any] = {
+            "group_id": f"{self._settings.app}-{self._settings.topic_prefix}{name}",
+            "client_id": f"{self._settings.app}-{name}",
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+            # Never committed, so never met: the loop seeks. Where it matters is a topic that was made anew.
+            "auto_offset_reset": "earliest",
+        }
+        if self._settings.instance_id:
+            options["group_instance_id"] = f"{self._settings.instance_id}-{name}"
+        return AIOKafkaConsumer(**connection(self._settings), **options)
+
+
+def _numbers(partitions: Sequence[TopicPartition]) -> list[int]:
+    return sorted(tp.partition for tp in partitions)
+
+
+async def _started(consumer: AIOKafkaConsumer, settings: Settings) -> None:
+    try:
+        await consumer.start()
+    except (KafkaError, OSError) as away:
+        raise Unavailable(
+            f"Kafka at {settings.bootstrap_servers} cannot be reached ({type(away).__name__}): "
+            "start it or set EWS_BOOTSTRAP_SERVERS"
+        ) from away

@@ -1,0 +1,204 @@
+"""Messages of the notifier: taken down with the offset, then sent, each with what became of it.
+
+A message waits from the moment its alert was read until a channel has taken or refused it. So an outage of hours is rows
+that wait, and a crash is at worst a message sent again under the same key.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, exists, func, or_, select
+
+from streams.stores import offsets
+from streams.stores.tables import messages, switches
+from streams.stores.upsert import insert
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Row
+
+    from streams.stores.database import Database
+
+CONSUMER = "notifier"
+PAUSED = "notifier_paused"
+
+
+class MessageStatus(StrEnum):
+    """What became of a message. All but the first are ends."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    REJECTED = "rejected"
+    """The other side said no for good."""
+    REFUSED = "refused"
+    """The contact policy said no."""
+    SUPERSEDED = "superseded"
+    """A later revision of the same episode had gone out before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message on one channel. `key` is the idempotency key: whoever gets it twice may drop the second."""
+
+    key: str
+    channel: str
+    audience: str
+    partition: int
+    borrower: str
+    alert_id: str
+    episode_id: str
+    revision: int
+    body: str
+    taken_at: datetime
+    number: int = 0
+    status: MessageStatus = MessageStatus.WAITING
+    attempts: int = 0
+    not_before: datetime | None = None
+    detail: str | None = None
+    sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a try has come to."""
+
+    status: MessageStatus
+    attempts: int = 0
+    detail: str | None = None
+    not_before: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class MessageTransaction:
+    """The reads and writes of one transaction. Comes from `MessageStore.begin`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def advance(self, topic: str, partition: int, *, start: int, end: int) -> None:
+        """Move the consumed offset; call it first. Raises OffsetMovedError."""
+        offsets.advance(self._connection, CONSUMER, topic, partition, start=start, end=end)
+
+    def told(self, episode_ids: Collection[str]) -> set[str]:
+        """Those of the episodes about which there is a message already."""
+        column = messages.c.episode_id
+        return set(self._connection.scalars(select(column).where(column.in_(episode_ids)).distinct()))
+
+    def take_down(self, new: Sequence[Message]) -> int:
+        """Keep messages to be sent. How many were new: one whose key and channel are known is dropped."""
+        if not new:
+            return 0
+        rows = [_row(message) for message in new]
+        statement = insert(self._connection, messages).on_conflict_do_nothing(index_elements=["key", "channel"])
+        return sum(self._connection.execute(statement.values(row)).rowcount for row in rows)
+
+
+class MessageStore:
+    """Messages in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @contextmanager
+    def begin(self) -> Iterator[MessageTransaction]:
+        """One transaction, committed at the end. Raises Unavailable, and then nothing was written."""
+        with self.database.write() as connection:
+            yield MessageTransaction(connection)
+
+    def positions(self, topic: str) -> Mapping[int, int]:
+        """The next offset of each partition of the alerts topic."""
+        with self.database.read() as connection:
+            return offsets.positions(connection, CONSUMER, topic)
+
+    def due(
+        self, *, channels: Collection[str], partitions: Collection[int], now: datetime, limit: int
+    ) -> list[Message]:
+        """Messages that may go out now, oldest first; none behind one of the same borrower that must wait yet."""
+        earlier = messages.alias()
+        held_up = exists().where(
+            earlier.c.borrower == messages.c.borrower,
+            earlier.c.channel == messages.c.channel,
+            earlier.c.status == MessageStatus.WAITING.value,
+            earlier.c.not_before > now,
+            earlier.c.number < messages.c.number,
+        )
+        query = select(messages).where(
+            messages.c.status == MessageStatus.WAITING.value,
+            messages.c.channel.in_(channels),
+            messages.c.partition.in_(partitions),
+            or_(messages.c.not_before.is_(None), messages.c.not_before <= now),
+            ~held_up,
+        )
+        with self.database.read() as connection:
+            return [_message(row) for row in connection.execute(query.order_by(messages.c.number).limit(limit))]
+
+    def overtaken(self, message: Message) -> bool:
+        """Whether a later revision of the same episode has gone out on the channel."""
+        later = and_(
+            messages.c.episode_id == message.episode_id,
+            messages.c.channel == message.channel,
+            messages.c.revision > message.revision,
+            messages.c.status == MessageStatus.SENT.value,
+        )
+        with self.database.read() as connection:
+            return bool(connection.scalar(select(exists().where(later))))
+
+    def record(self, verdicts: Sequence[tuple[Message, Verdict]]) -> None:
+        """Write down what became of messages."""
+        if not verdicts:
+            return
+        with self.database.write() as connection:
+            for message, verdict in verdicts:
+                values = asdict(verdict) | {
+                    "status": verdict.status.value,
+                    "attempts": message.attempts + verdict.attempts,
+                }
+                connection.execute(messages.update().where(messages.c.number == message.number).values(**values))
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Number of messages by channel and status."""
+        query = select(messages.c.channel, messages.c.status, func.count()).group_by(
+            messages.c.channel, messages.c.status
+        )
+        with self.database.read() as connection:
+            return {(channel, status): number for channel, status, number in connection.execute(query)}
+
+    def of_alert(self, alert_id: str) -> list[Message]:
+        """Every message about an alert."""
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(messages).where(messages.c.alert_id == alert_id).order_by(messages.c.number)
+            )
+            return [_message(row) for row in rows]
+
+    def pause(self, now: datetime) -> None:
+        """Stop all sending from now on. A pause that is on already stays as old as it is."""
+        with self.database.write() as connection:
+            connection.execute(insert(connection, switches).values(name=PAUSED, since=now).on_conflict_do_nothing())
+
+    def resume(self) -> None:
+        """End the pause."""
+        with self.database.write() as connection:
+            connection.execute(delete(switches).where(switches.c.name == PAUSED))
+
+    def paused_since(self) -> datetime | None:
+        """Since when all sending is stopped; None if it is not."""
+        with self.database.read() as connection:
+            return connection.scalar(select(switches.c.since).where(switches.c.name == PAUSED))
+
+
+def _row(message: Message) -> dict[str, Any]:
+    row = asdict(message) | {"status": message.status.value}
+    del row["number"]  # The database counts.
+    return row
+
+
+def _message(row: Row[Any]) -> Message:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return Message(**(values | {"status": MessageStatus(row.status)}))

@@ -1,7 +1,7 @@
 """The command `ews`: parses, calls, and turns what went wrong into one line and an exit code.
 
 A command is a row of `COMMANDS` in `streams.cli.lazy`: its name, its module in this package, one line of help. The
-module holds either a Typer called `app` (a group: `ews topics create`), or a function called like itself (`ews broker`).
+module holds either a Typer called `app` (a group: `ews topics create`), or a function of its own name (`ews broker`).
 Modules are imported only when their command is called, so what they import costs the others nothing. Rules for them:
 
 - The docstring of a command ends with a section `Example:` whose indented lines are shown as they stand.
@@ -66,7 +66,7 @@ def exit_code(error: EarlyWarningError) -> int:
     return DEAD_LETTERS if isinstance(error, DeadLetterLimit) else FAILED
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - slow, and rarely asked
 

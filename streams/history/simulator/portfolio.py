@@ -1,0 +1,220 @@
+"""A whole portfolio into one file in order of available time: borrowers in blocks, each block sorted, the blocks merged."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from heapq import merge
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from streams.errors import Misconfigured
+from streams.history.simulator.dice import Dice
+from streams.history.simulator.feeds import HEARTBEAT, heartbeats
+from streams.history.simulator.labels import HEADER, label_rows
+from streams.history.simulator.noise import lines
+from streams.history.simulator.story import tell
+from streams.history.simulator.trouble import Trouble
+from streams.history.simulator.truth import LoanTruth, overdue_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from streams.history.simulator.noise import Keyed
+    from streams.history.simulator.plan import Plan
+
+BLOCK = 250
+"""Borrowers in a block: about 100,000 events for a year, which are sorted in memory."""
+IN_PROCESS_MAX = 500
+"""Up to so many borrowers, starting other processes costs more than it saves."""
+SEPARATOR = b"\x1f"
+"""Lower than any character of a source or id, so that sorted bytes are sorted (time, source, id)."""
+RATE_EVERY_DAYS = 15
+READ_BYTES = 1 << 18
+
+
+@dataclass(slots=True)
+class Block:
+    """What one block of borrowers comes to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    troubles: Counter[str] = field(default_factory=Counter)
+    overdue: dict[int, tuple[float, float]] = field(default_factory=dict)
+    loans: int = 0
+    misses: int = 0
+
+    def add(self, other: Block) -> None:
+        """Take another block in."""
+        self.counts.update(other.counts)
+        self.troubles.update(other.troubles)
+        self.loans += other.loans
+        self.misses += other.misses
+        for day, (overdue, active) in other.overdue.items():
+            was = self.overdue.get(day, (0.0, 0.0))
+            self.overdue[day] = (was[0] + overdue, was[1] + active)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What was simulated."""
+
+    borrowers: int
+    days: int
+    seed: int
+    events: dict[str, int]
+    untidy: dict[str, int]
+    """Late, out of order, duplicate, and malformed by kind."""
+    troubles: dict[str, int]
+    loans: int
+    loans_missed: int
+    """Loans that were past due on some day."""
+    overdue_rate: dict[int, float]
+    """By day: outstanding at one day past due or more over outstanding of active loans."""
+    transactions_a_month: float
+
+    @property
+    def lines(self) -> int:
+        """Lines of the file."""
+        extra = sum(n for name, n in self.untidy.items() if name == "duplicate" or name.startswith("malformed"))
+        return sum(self.events.values()) + extra
+
+    @property
+    def mean_overdue_rate(self) -> float:
+        """The mean of the overdue rate over the time."""
+        return sum(self.overdue_rate.values()) / len(self.overdue_rate) if self.overdue_rate else 0.0
+
+
+def simulate(
+    plan: Plan,
+    out: Path,
+    labels: Path | None = None,
+    *,
+    progress: Callable[[int], None] | None = None,
+    processes: int | None = None,
+) -> Summary:
+    """Write the portfolio's events to `out` (compressed if it ends in .gz) and its labels.
+
+    `progress` is told how many more borrowers are done. Raises Misconfigured if a file cannot be written.
+    """
+    try:
+        with _replacing(out) as stream, TemporaryDirectory(prefix=".ews-simulate-", dir=out.parent) as folder:
+            total = _blocks(plan, Path(folder), progress or _silent, processes)
+            _merge(plan, Path(folder), stream, total)
+            if labels:
+                _join_labels(Path(folder), labels)
+    except OSError as error:
+        raise Misconfigured(f"cannot write {error.filename or out}: {error.strerror or error}") from error
+    return _summary(plan, total)
+
+
+def _silent(borrowers: int) -> None:
+    pass
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[BinaryIO]:
+    """A stream that becomes `out` when all is written, so that nobody reads half a file."""
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with ExitStack() as stack:
+            plain = stack.enter_context(part.open("wb"))
+            if out.suffix == ".gz":
+                # Without a name and time of day, the same events give the same bytes.
+                zipped = gzip.GzipFile("", "wb", compresslevel=4, fileobj=plain, mtime=0)
+                yield cast("BinaryIO", stack.enter_context(zipped))
+            else:
+                yield cast("BinaryIO", plain)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _blocks(plan: Plan, folder: Path, progress: Callable[[int], None], processes: int | None) -> Block:
+    starts = range(0, plan.borrowers, BLOCK)
+    total = Block()
+    wanted = min(processes or os.cpu_count() or 1, len(starts))
+    if wanted <= 1 or plan.borrowers <= IN_PROCESS_MAX:
+        for first in starts:
+            total.add(write_block(plan, first, folder))
+            progress(min(BLOCK, plan.borrowers - first))
+        return total
+    with ProcessPoolExecutor(wanted, mp_context=get_context("spawn")) as pool:
+        for first, block in zip(
+            starts, pool.map(write_block, *zip(*((plan, s, folder) for s in starts), strict=True)), strict=True
+        ):
+            total.add(block)
+            progress(min(BLOCK, plan.borrowers - first))
+    return total
+
+
+def write_block(plan: Plan, first: int, folder: Path) -> Block:
+    """Simulate one block of borrowers into a sorted file of the folder, and its labels into another."""
+    block = Block()
+    keyed: list[bytes] = []
+    labels: list[str] = []
+    loans: list[LoanTruth] = []
+    for index in range(first, min(first + BLOCK, plan.borrowers)):
+        story = tell(plan, index)
+        dice = Dice(f"{plan.seed}/{index}/noise")
+        keyed += map(_prefixed, lines(story.rows, plan, dice, story.life.tape.closes, block.counts))
+        labels += label_rows(story, plan.days)
+        loans += story.loans
+        block.troubles[story.kind.trouble if story.kind else Trouble.HEALTHY] += 1
+    block.loans = len(loans)
+    block.misses = sum(row.startswith("first_miss") and ",1,2" in row for row in labels)
+    block.overdue = {day: overdue_parts(loans, day) for day in range(0, plan.days, RATE_EVERY_DAYS)}
+    keyed.sort()
+    (folder / f"{first:012d}.events").write_bytes(b"".join(keyed))
+    (folder / f"{first:012d}.labels").write_text("\n".join(labels) + "\n", encoding="ascii")
+    return block
+
+
+def _prefixed(line: Keyed) -> bytes:
+    """A line behind its sort key, which is cut off again when the blocks are merged."""
+    at, source, name, value = line
+    return b"%010d\x1f%b\x1f%b\x1f%b\n" % (at, source.encode(), name.encode(), value)
+
+
+def _merge(plan: Plan, folder: Path, out: BinaryIO, total: Block) -> None:
+    with ExitStack() as stack:
+        paths = sorted(folder.glob("*.events"))
+        blocks: list[Iterable[bytes]] = [stack.enter_context(path.open("rb", buffering=READ_BYTES)) for path in paths]
+        total.counts[HEARTBEAT] = 0
+        for line in merge(*blocks, _counted(map(_prefixed, heartbeats(plan)), total)):
+            out.write(line.split(SEPARATOR, 3)[3])
+
+
+def _counted(beats: Iterator[bytes], total: Block) -> Iterator[bytes]:
+    for beat in beats:
+        total.counts[HEARTBEAT] += 1
+        yield beat
+
+
+def _join_labels(folder: Path, labels: Path) -> None:
+    with _replacing(labels) as stream:
+        stream.write(f"{HEADER}\n".encode())
+        for path in sorted(folder.glob("*.labels")):
+            stream.write(path.read_bytes())
+
+
+def _summary(plan: Plan, total: Block) -> Summary:
+    events = {name: n for name, n in sorted(total.counts.items()) if name.startswith("ews.")}
+    months = plan.borrowers * plan.days / (365 / 12)
+    return Summary(
+        borrowers=plan.borrowers,
+        days=plan.days,
+        seed=plan.seed,
+        events=events,
+        untidy={name: n for name, n in sorted(total.counts.items()) if not name.startswith("ews.")},
+        troubles=dict(sorted(total.troubles.items())),
+        loans=total.loans,
+        loans_missed=total.misses,
+        overdue_rate={day: round(o / a, 4) if a else 0.0 for day, (o, a) in sorted(total.overdue.items())},
+        transactions_a_month=round(events.get("ews.transaction.booked.v1", 0) / months, 1) if months else 0.0,
+    )

@@ -198,12 +198,15 @@ def test_a_time_is_an_instant(time: str, expected: datetime) -> None:
     assert expected == decode(orjson.dumps(_event(BOOKED, time=time))).time
 
 
-@given(st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.timezones()))  # noqa: DTZ001 - the zone is drawn
+MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.timezones(), allow_imaginary=False)  # noqa: DTZ001
+
+
+@given(MOMENTS)
 def test_a_time_built_in_python_is_written_and_read_as_the_same_instant(time: datetime) -> None:
     """Producers in Python may use any aware datetime, whatever its zone."""
     beat = FeedHeartbeatData(source="core", complete_through=time)
     event = FeedHeartbeat(specversion="1.0", id="1", source="core", subject="core", time=time, data=beat)
-    assert decode(encode(event)) == event
+    assert event.time.timestamp() == decode(encode(event)).time.timestamp()
 
 
 def test_a_naive_time_is_refused_in_python_too() -> None:
@@ -250,7 +253,20 @@ def test_a_refusal_is_short() -> None:
 
 def test_every_sentence_is_our_own() -> None:
     """Pydantic's sentences, which may quote what was sent, are in no refusal that the goldens can provoke."""
-    wrong = (None, True, 5, 5.5, -1, 10**18, "", "x" * 300, [], {}, "2026-02-30", "2026-02-30T00:00:00Z")
+    wrong: tuple[Any, ...] = (
+        None,
+        True,
+        5,
+        5.5,
+        -1,
+        10**18,
+        "",
+        "x" * 300,
+        [],
+        {},
+        "2026-02-30",
+        "2026-02-30T00:00:00Z",
+    )
     for golden in GOLDENS:
         event = orjson.loads(golden)
         for name in event["data"]:

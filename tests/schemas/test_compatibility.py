@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SNAPSHOTS = {path.stem: load(path) for path in files("schemas")}
-OBJECT = {
+OBJECT: dict[str, Any] = {
     "type": "object",
     "required": ["a"],
     "properties": {

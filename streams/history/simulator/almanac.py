@@ -31,11 +31,11 @@ class Almanac:
         """Epoch seconds of a local day's second."""
         return self._midnights[day - self._first] + second
 
-    def date(self, day: int) -> date:
+    def date_of(self, day: int) -> date:
         """The local date of a day; days outside the almanac are counted on."""
         return self.start + timedelta(days=day)
 
-    def day(self, value: date) -> int:
+    def day_of(self, value: date) -> int:
         """The number of a local date's day."""
         return (value - self.start).days
 

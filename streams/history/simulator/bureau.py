@@ -72,7 +72,7 @@ def _tell(life: Life, line: OtherLine, at: int) -> None:
         "balance_minor": line.balance,
         "limit_minor": line.limit,
         "currency": life.account.currency,
-        "opened_on": life.almanac.date(line.opened_day).isoformat(),
+        "opened_on": life.almanac.date_of(line.opened_day).isoformat(),
         "days_past_due": line.behind * 30,
     }
     life.tape.add(BUREAU, "ews.tradeline.reported.v1", at, data)

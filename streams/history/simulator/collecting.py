@@ -68,7 +68,7 @@ def reached(life: Life, day: int, second: int, loan: Loan) -> None:
             "promise_id": f"pr{life.tape.count + 1}",
             "amount_minor": max(1, loan.owed(day)),
             "currency": life.account.currency,
-            "promised_on": life.almanac.date(by).isoformat(),
+            "promised_on": life.almanac.date_of(by).isoformat(),
         }
         life.tape.add(SERVICING, "ews.promise.made.v1", life.at(day, second + 600), data)
         life.plan(by, 11 * HOUR, repaying.catch_up)
@@ -83,11 +83,11 @@ def charge_off(life: Life, day: int, second: int, loan: Loan) -> None:
 
 
 def extend(life: Life, day: int, second: int, loan: Loan, reason: str, months: int) -> None:
-    """The unpaid installments move into the future. Not where one is partly paid: what is left of it would be unclear."""
+    """Move the unpaid installments into the future. Not where one is partly paid: its rest would be unclear."""
     unpaid = [line for line in loan.lines if line.unpaid]
     if loan.ended or loan.extended or not unpaid or any(line.unpaid < line.amount for line in unpaid):
         return
-    date_of, day_of = life.almanac.date, life.almanac.day
+    date_of, day_of = life.almanac.date_of, life.almanac.day_of
     first = date_of(max(day + 10, day_of(months_later(date_of(unpaid[0].due), months))))
     dues = [day_of(months_later(first, index)) for index in range(len(unpaid))]
     loan.extended = True

@@ -28,12 +28,12 @@ def begin(life: Life) -> None:
 def _plan_next(life: Life, day: int) -> None:
     person = life.person
     if person.pay is Pay.MONTHLY:
-        nominal = next_monthday(life.almanac.date(day + 2), person.payday)
+        nominal = next_monthday(life.almanac.date_of(day + 2), person.payday)
         # A payday on a weekend is brought forward to Friday.
         early = max(0, nominal.weekday() - FRIDAY)
-        due = life.almanac.day(nominal) - early
+        due = life.almanac.day_of(nominal) - early
     elif person.pay is Pay.WEEKLY:
-        due = day + 1 + (person.payday - life.almanac.date(day + 1).weekday()) % 7
+        due = day + 1 + (person.payday - life.almanac.date_of(day + 1).weekday()) % 7
     else:
         due = day + life.dice.whole(*JOBS_DAYS)
     life.plan(due, life.dice.whole(1 * HOUR, 5 * HOUR), payday)

@@ -1,6 +1,6 @@
 """The labels of a simulated portfolio: when trouble began, and when each loan first fell behind.
 
-The columns are those of any labelled stream: task, borrower, loan, at, t, label, observed_from, observed_until, segment.
+Columns, as in any labelled stream: task, borrower, loan, at, t, label, observed_from, observed_until, segment.
 `t` is when the outcome became true, empty where it never did. `segment` is the kind of trouble that came.
 """
 

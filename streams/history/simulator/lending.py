@@ -49,11 +49,11 @@ def draft(life: Life, opened: int, product: Product) -> Loan:
     principal = int(amount * count / (1 + product.monthly_rate * count))
     interest = (amount * count - principal) // count
     token = f"l{person.token[1:]}-{len(life.loans) + 1}"
-    first_due = months_later(life.almanac.date(opened), 1).replace(day=dice.whole(1, 28))
-    if life.almanac.day(first_due) - opened < FIRST_DUE_DAYS_MIN:
+    first_due = months_later(life.almanac.date_of(opened), 1).replace(day=dice.whole(1, 28))
+    if life.almanac.day_of(first_due) - opened < FIRST_DUE_DAYS_MIN:
         first_due = months_later(first_due, 1)
     lines = [
-        Line(number, life.almanac.day(months_later(first_due, number - 1)), amount, interest, amount)
+        Line(number, life.almanac.day_of(months_later(first_due, number - 1)), amount, interest, amount)
         for number in range(1, count + 1)
     ]
     market = person.market
@@ -132,7 +132,7 @@ def terms(life: Life, loan: Loan) -> dict[str, Any]:
         "stated_income_minor": person.income_minor,
     }
     if loan.product.collateral:
-        valued = life.almanac.date(loan.truth.opened).isoformat()
+        valued = life.almanac.date_of(loan.truth.opened).isoformat()
         worth = {"kind": loan.product.collateral, "value_minor": loan.collateral_minor, "valued_on": valued}
         data["collateral"] = worth
     return data
@@ -143,11 +143,11 @@ def snapshot(life: Life, day: int, second: int) -> None:
     for loan in life.active_loans:
         paid = [
             {"number": line.number, "paid_minor": line.amount - line.unpaid}
-            | ({"cleared_on": life.almanac.date(line.cleared).isoformat()} if line.cleared is not None else {})
+            | ({"cleared_on": life.almanac.date_of(line.cleared).isoformat()} if line.cleared is not None else {})
             for line in loan.lines
             if line.unpaid < line.amount
         ]
-        data = {**terms(life, loan), "as_of": life.almanac.date(day).isoformat(), "paid": paid}
+        data = {**terms(life, loan), "as_of": life.almanac.date_of(day).isoformat(), "paid": paid}
         life.tape.add(SERVICING, "ews.loan.snapshot.v1", life.at(day, second), data)
 
 

@@ -117,7 +117,7 @@ class Loan:
         return [
             {
                 "number": line.number,
-                "due_on": almanac.date(line.due).isoformat(),
+                "due_on": almanac.date_of(line.due).isoformat(),
                 "amount_minor": line.amount,
                 "interest_minor": line.interest,
             }

@@ -1,8 +1,8 @@
 """What happens to events on their way: known late, overtaken by newer ones, sent twice, or garbage.
 
-A malformed line is added beside the good ones and never replaces one. It carries the fault as far as a line of a file can:
-a wrong key is a `partitionkey` that is not the subject; an empty record is an empty line; bytes that are not UTF-8 or not
-JSON are just such a line. `streams.history.files` says to which topic and at what time such lines are produced.
+A malformed line is added beside the good ones and never replaces one. It carries the fault as far as a line of a file
+can: a wrong key is a `partitionkey` that is not the subject; an empty record is an empty line; bytes that are not UTF-8
+or not JSON are just such a line. `streams.history.files` says to which topic and at what time these are produced.
 """
 
 from __future__ import annotations
@@ -48,13 +48,14 @@ def lines(rows: list[Row], plan: Plan, dice: Dice, closes: int, counts: Counter[
 
 
 def _untidy(row: Row, plan: Plan, dice: Dice, closes: int, counts: Counter[str]) -> Iterator[Keyed]:
-    fates = (
-        ("late", plan.late),
-        ("out_of_order", plan.out_of_order),
-        ("duplicate", plan.duplicates),
-        ("", plan.malformed),
+    fate = dice.weighted(
+        (
+            ("late", plan.late),
+            ("out_of_order", plan.out_of_order),
+            ("duplicate", plan.duplicates),
+            ("malformed", plan.malformed),
+        )
     )
-    fate = dice.weighted(fates)
     if fate == "late" and row.source in {BANK, BUREAU}:
         row = _delay(row, dice.whole(1, LATE_DAYS_MAX) * DAY_SECONDS, closes, counts, fate)
     elif fate == "out_of_order":
@@ -62,7 +63,7 @@ def _untidy(row: Row, plan: Plan, dice: Dice, closes: int, counts: Counter[str])
     yield row.available, row.source, row.id, orjson.dumps(row.event)
     if fate == "duplicate":
         yield from _duplicate(row, dice, closes, counts)
-    elif not fate:
+    elif fate == "malformed":
         kind = dice.weighted(MALFORMED)
         counts[f"malformed.{kind}"] += 1
         yield row.available, row.source, f"{row.id}-x", MAKERS[kind](row, dice)

@@ -1,4 +1,4 @@
-"""A whole portfolio into one file in order of available time: borrowers in blocks, each block sorted, the blocks merged."""
+"""A whole portfolio into one file in order of available time: blocks of borrowers, each sorted, then merged."""
 
 from __future__ import annotations
 
@@ -186,8 +186,8 @@ def _merge(plan: Plan, folder: Path, out: BinaryIO, total: Block) -> None:
         paths = sorted(folder.glob("*.events"))
         blocks: list[Iterable[bytes]] = [stack.enter_context(path.open("rb", buffering=READ_BYTES)) for path in paths]
         total.counts[HEARTBEAT] = 0
-        for line in merge(*blocks, _counted(map(_prefixed, heartbeats(plan)), total)):
-            out.write(line.split(SEPARATOR, 3)[3])
+        merged = merge(*blocks, _counted(map(_prefixed, heartbeats(plan)), total))
+        out.writelines(line.split(SEPARATOR, 3)[3] for line in merged)
 
 
 def _counted(beats: Iterator[bytes], total: Block) -> Iterator[bytes]:

@@ -73,7 +73,7 @@ def begin(life: Life) -> None:
 
 
 def _plan_cost(life: Life, day: int, cost: FixedCost, monthday: int, scale: float) -> None:
-    due = life.almanac.day(next_monthday(life.almanac.date(day), monthday))
+    due = life.almanac.day_of(next_monthday(life.almanac.date_of(day), monthday))
     life.plan(due, life.dice.whole(7 * HOUR, 9 * HOUR), pay_cost, cost, monthday, scale)
 
 
@@ -110,7 +110,7 @@ def buy(life: Life, day: int, second: int, purchase: Purchase) -> None:
 
 
 def _free(life: Life, day: int) -> float:
-    """What a month leaves for purchases: less when installments are large or the cushion is thin, more when it is thick."""
+    """What a month leaves for purchases: less with large installments or a thin cushion, more with a thick one."""
     person = life.person
     installments = sum(loan.lines[0].amount for loan in life.loans if not loan.ended)
     free = max(person.income_minor * FREE_SHARE - installments, person.income_minor * 0.15)

@@ -1,7 +1,7 @@
 """The kinds of trouble, how often each comes in a year, and which of them are harmless.
 
-The rates say how often life does this; nothing here knows what any detector looks for. Change them and every figure that
-was measured on a simulated portfolio is void.
+The rates say how often life does this; nothing here knows what any detector looks for. Change them and every figure
+that was measured on a simulated portfolio is void.
 """
 
 from __future__ import annotations

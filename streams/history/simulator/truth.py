@@ -28,7 +28,7 @@ class Paid:
 
 @dataclass(slots=True)
 class LoanTruth:
-    """One loan: its schedules in force from a day on, its payments, its end. Days are local, counted from the file's first."""
+    """One loan: its schedules in force from a day on, its payments, its end. Days count local days from the first."""
 
     loan: str
     borrower: str

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from schemas.alerts import Severity
 from streams.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Settings(BaseSettings):
 
     database_url: Annotated[str, Field(repr=False)] = "sqlite:///ews-data/cases.db"
     """SQLAlchemy URL of the database of cases and notifications."""
+    notify_from: Severity = Severity.WATCH
+    """Severity from which on staff are sent an alert: info, watch, high or critical."""
     outbox_dir: Path | None = None
     """Directory that the notifier writes staff messages into, a file each; without it none."""
     webhook_url: Annotated[WebUrl | None, Field(repr=False)] = None

@@ -89,13 +89,14 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         self._letters = DeadLetters(settings, metrics)
         self._next: dict[TopicPartition, int] = {}
         self._reassigned = True
+        self._held_up = False
         self.partitions: frozenset[int] = frozenset()
         """The partitions that are ours now and whose positions are known."""
 
     @property
     def ready(self) -> bool:
-        """Partitions are assigned and the positions of all of them are known."""
-        return not self._reassigned
+        """The positions of all partitions that are ours are known, and nothing that is needed is away."""
+        return not self._reassigned and not self._held_up
 
     async def run(self) -> None:
         """Take alerts until `stop` is set. Raises Unavailable if Kafka is not there at the start, and Misconfigured."""
@@ -192,7 +193,9 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             before_sleep=self._say,
             reraise=True,
         )
-        return await retrying(attempt)
+        result: Result = await retrying(attempt)
+        self._held_up = False
+        return result
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -201,6 +204,7 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             return
 
     def _say(self, state: RetryCallState) -> None:
+        self._held_up = True
         fault = state.outcome.exception() if state.outcome else None
         log.warning("waiting", consumer=self._subscriber.name, attempt=state.attempt_number, fault=str(fault))
 

@@ -1,7 +1,7 @@
 """Messages of the notifier: taken down with the offset, then sent, each with what became of it.
 
-A message waits from the moment its alert was read until a channel has taken or refused it. So an outage of hours is rows
-that wait, and a crash is at worst a message sent again under the same key.
+A message waits from the moment its alert was read until a channel has taken or refused it. So an outage of hours is
+rows that wait, and a crash is at worst a message sent again under the same key.
 """
 
 from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Cases for people: tables on a terminal, tab-separated lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from streams.stores.case import AuditLine, Case
+    from streams.stores.cases import CaseFile
+
+_CASES = ("case", "borrower", "state", "stage", "severity", "DPD", "due", "next step")
+_LOANS = ("loan", "DPD", "bucket", "overdue", "outstanding", "currency", "as of")
+_EPISODES = ("episode", "detector", "loan", "status", "severity", "step", "onset", "reason")
+_HISTORY = ("line", "when", "who", "what", "detail")
+
+
+def print_cases(cases: Sequence[Case]) -> None:
+    """One line for each case."""
+    rows = [
+        (c.case_id, c.borrower, state_of(c), stage_of(c), c.severity, c.days_past_due, _time(c.due_at), c.next_step)
+        for c in cases
+    ]
+    _print("", _CASES, rows)
+
+
+def print_file(file: CaseFile) -> None:
+    """Everything about one case."""
+    case = file.case
+    _heading(f"Case {case.case_id} of borrower {case.borrower}")
+    facts = {
+        "state": state_of(case),
+        "stage": stage_of(case),
+        "severity": case.severity,
+        "next step": case.next_step,
+        "owner": case.owner or "nobody yet",
+        "due": _time(case.due_at),
+        "opened": _time(case.opened_at),
+        "changed": _time(case.changed_at),
+        "closed": _time(case.closed_at),
+    }
+    _print("", ("", ""), [(name, value) for name, value in facts.items() if value])
+    loans = [
+        (x.loan, x.days_past_due, x.bucket, x.overdue_minor, x.outstanding_minor, x.currency, _time(x.as_of))
+        for x in case.loans
+    ]
+    _print("Loans (amounts in minor units)", _LOANS, loans)
+    episodes = [
+        (e.episode_id, e.detector, e.loan or "", _status(e.status, e.resolution), e.severity, e.step, e.onset, e.reason)
+        for e in file.episodes
+    ]
+    _print("Episodes", _EPISODES, episodes)
+    _print("History", _HISTORY, [(x.number, _time(x.at), x.actor, x.action, _detail(x)) for x in file.history])
+
+
+def state_of(case: Case) -> str:
+    """The state, and as what it was closed."""
+    return _status(case.state.replace("_", " "), case.closed_as)
+
+
+def stage_of(case: Case) -> str:
+    """The stage, and whether it waits for a supervisor."""
+    stage = case.stage.replace("_", " ")
+    return f"{stage} (needs approval)" if case.needs_approval else stage
+
+
+def _status(status: str, more: str | None) -> str:
+    return f"{status} ({more})" if more else status
+
+
+def _detail(line: AuditLine) -> str:
+    detail = line.detail
+    changes = [f"{name} {_old_new(*value)}" for name, value in detail.items() if _is_change(name, value)]
+    return "; ".join([str(detail.get("reason", "")), *changes])
+
+
+def _is_change(name: str, value: object) -> bool:
+    return isinstance(value, list) and name not in {"episodes", "next_step"}
+
+
+def _old_new(old: object, new: object) -> str:
+    return f"{old} -> {new}"
+
+
+def _time(value: datetime | None) -> str:
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def _heading(text: str) -> None:
+    if sys.stdout.isatty():
+        Console().rule(Text(text), align="left")
+    else:
+        typer.echo(text)
+
+
+def _print(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Cells are text and never markup: what they hold comes from outside."""
+    every = [[str(cell) for cell in row] for row in rows]
+    if not sys.stdout.isatty():
+        lines = [columns, *every] if any(columns) else every
+        for line in ([[title]] if title else []) + [list(line) for line in lines]:
+            typer.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in line))
+        return
+    table = Table(title=title or None, show_header=any(columns), title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"DPD", "overdue", "outstanding"} else "left")
+    for row in every:
+        table.add_row(*map(Text, row))
+    Console().print(table)

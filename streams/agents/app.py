@@ -1,0 +1,154 @@
+"""The Faust app of the worker: one topic set, one table, one agent, and nothing of Faust's that is not asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from faust.app.base import App, BootStrategy
+from faust.topics import Topic
+
+from schemas import topics
+from schemas.events import Topic as EventTopic
+from streams.agents.exits import leave_on
+from streams.agents.feeds import Feeds
+from streams.agents.gauges import Gauges
+from streams.agents.lanes import Lanes, source_names
+from streams.agents.recovery import ChangelogReader, Ends, LaneTables
+from streams.agents.transactions import LaneProducer
+from streams.agents.transport import Transport
+from streams.kafka.connection import connection, topic_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from faust.types import EventT, Message, StreamT
+    from mode import ServiceT
+
+    from streams.agents.lanes import LaneFactory, OwnedLane
+    from streams.metrics import Metrics
+    from streams.settings import Settings
+
+AGENT = "lanes"
+NEVER_SECONDS = 10 * 365 * 86_400.0
+
+
+class Boot(BootStrategy):
+    """Starts the consumer, the agent, the conductor and the table: no producer, web server, leader topic or replies."""
+
+    enable_kafka_producer = False
+    enable_web = False
+    enable_sensors = False
+
+    def kafka_consumer(self) -> Iterable[ServiceT]:
+        """The consumer alone."""
+        return [self.app.consumer]
+
+
+class LaneTopic(Topic):
+    """A topic whose messages hold a lane: there is nothing to decode."""
+
+    def _compile_decode(self) -> None:
+        self.decode = self._decode  # type: ignore[method-assign]
+
+    async def _decode(self, message: Message, *, propagate: bool = False) -> EventT[Any]:  # noqa: ARG002
+        return self._create_event(message.key, message.value, message.headers, message)
+
+    async def maybe_declare(self) -> None:
+        """Makes no topic: `ews topics create` does."""
+
+
+class WorkerApp(App):
+    """The app. It ends the process where Faust would restart a part of it."""
+
+    BootStrategy = Boot
+
+    def __init__(self, settings: Settings, factory: LaneFactory, metrics: Metrics) -> None:
+        group = group_id(settings)
+        super().__init__(
+            group,
+            broker=f"kafka://{settings.bootstrap_servers.replace(',', ';')}",
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_partitions=settings.partitions,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_buffer_maxsize=2 * settings.partitions,
+            stream_wait_empty=False,
+            # Nothing is committed by Faust: its commit and livelock tasks sleep.
+            broker_commit_interval=NEVER_SECONDS,
+            consumer_group_instance_id=settings.instance_id,
+            TableManager=LaneTables,
+            Topic=LaneTopic,
+        )
+        self.connection = connection(settings)
+        self.instance_id = settings.instance_id
+        self.lanes = _lanes(settings, factory, metrics, self.connection)
+        self.transport = Transport(self.conf.broker_consumer, self)
+        self._declare(settings)
+
+    def _declare(self, settings: Settings) -> None:
+        changelog = self.topic(topic_name(settings, topics.STATE), internal=False, partitions=settings.partitions)
+        self.Table(topics.STATE, partitions=settings.partitions, changelog_topic=changelog)
+        sources = self.topic(*self.lanes.sources.values(), key_type=None, value_type=None)
+        self.agent(sources, name=AGENT, concurrency=1)(self._drains)
+
+    async def _drains(self, stream: StreamT[OwnedLane]) -> None:
+        # Nothing may leave this body: Faust would acknowledge the event, restart the agent and never bring it back.
+        # Without Faust's acknowledgements: its compiled stream keeps the offsets of all events until a commit.
+        async for lane in stream.noack():  # type: ignore[attr-defined]  # StreamT leaves it out
+            try:
+                self.lanes.drain(lane)
+            except Exception as error:  # noqa: BLE001 - see above
+                leave_on(error)
+            # The queue's `get` does not yield while there are events: the commits must go on between the drains.
+            await asyncio.sleep(0)
+
+    def stalled_since(self) -> float | None:
+        """Since when nothing has moved although something waits; None if all is well."""
+        since = [lane.progressed for lane in self.lanes.owned.values() if lane.buffer.lag > 0 or lane.busy]
+        return min(since, default=None)
+
+    async def on_first_start(self) -> None:
+        """Makes no directories: nothing is kept on disk."""
+
+    def _crash(self, reason: BaseException) -> None:
+        # Any service that crashes comes here. Faust would go down slowly, and acknowledge on its way.
+        leave_on(reason)
+
+
+def group_id(settings: Settings) -> str:
+    """The consumer group, and what transactional ids begin with. Systems with prefixes of their own are apart."""
+    prefix = settings.topic_prefix.strip("._-")
+    return f"{settings.app}-{prefix}" if prefix else settings.app
+
+
+def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: dict[str, Any]) -> Lanes:
+    wall = settings.clock == "wall"
+    gauges = Gauges(metrics, wall=wall)
+
+    def topic(name: str) -> str:
+        return topic_name(settings, name)
+
+    sources = source_names(topic)
+    ends = Ends(options, [*sources.values(), topic(topics.STATE), topic(EventTopic.FEEDS)])
+    lanes = Lanes(
+        sources=sources,
+        ends=ends,
+        factory=factory,
+        new_producer=lambda partition: LaneProducer(
+            options, group=group_id(settings), partition=partition, topic=topic, agent=AGENT
+        ),
+        changelog=ChangelogReader(options, topic(topics.STATE), ends, gauges.read_back),
+        feeds=Feeds(
+            options,
+            topic(EventTopic.FEEDS),
+            ends,
+            lambda: lanes.offer_all(),  # noqa: PLW0108 - it is bound below
+        ),
+        gauges=gauges,
+        until_ms=int(settings.clock_until.timestamp() * 1000) if settings.clock_until else None,
+        wall=wall,
+    )
+    return lanes

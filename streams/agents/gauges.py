@@ -1,0 +1,99 @@
+"""From what the lanes do to the metrics that show it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streams import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from streams.agents.lanes import OwnedLane
+    from streams.engine.drain import Effects, Inbox
+    from streams.metrics import Metrics
+
+
+class Gauges:
+    """The worker's metrics: counters move when a transaction is committed, gauges once a second."""
+
+    def __init__(self, metrics: Metrics, *, wall: bool) -> None:
+        self._metrics = metrics
+        self._wall = wall
+        self._counters = {
+            "event": metrics.events,
+            "alert": metrics.alerts,
+            "dead_letter": metrics.dead_letters,
+            "tick": metrics.ticks,
+            "timer": metrics.timers_due,
+        }
+
+    def drained(self, inbox: Inbox, seconds: float) -> int | None:
+        """The time of the oldest record that the drain saw, for `committed`."""
+        self._metrics.drain_seconds.observe(seconds)
+        return min((records[0].timestamp for records in inbox.records.values()), default=None)
+
+    def committed(self, lane: OwnedLane, effects: Effects, records: int, seconds: float) -> None:
+        """A drain's transaction is committed."""
+        metrics = self._metrics
+        metrics.transactions.labels("committed").inc()
+        metrics.transaction_seconds.observe(seconds)
+        metrics.transaction_records.observe(records)
+        self._count(effects)
+        if effects.states:
+            metrics.state_bytes.observe(len(next(iter(effects.states.values())) or b""))
+        metrics.lane_timestamp_seconds.labels(lane.partition).set(effects.now_ms / 1000)
+        if self._wall and lane.oldest_ms is not None:
+            metrics.latency_seconds.observe(max(0.0, (clock.now_ms() - lane.oldest_ms) / 1000))
+        elif lane.fetched is not None:
+            metrics.latency_seconds.observe(clock.monotonic() - lane.fetched)
+
+    def _count(self, effects: Effects) -> None:
+        applied = 0
+        for (what, *labels), count in (effects.counts or {}).items():
+            counter = self._counters.get(what)
+            if counter is not None:
+                (counter.labels(*labels) if labels else counter).inc(count)
+            if what == "event":
+                applied += count
+        self._metrics.drain_records.observe(applied)
+        for late_ms in effects.lateness_ms:
+            self._metrics.lateness_seconds.observe(late_ms / 1000)
+
+    def stands(self, lane: OwnedLane, until_ms: int | None) -> None:
+        """Where a lane stands, once a second."""
+        now_ms = clock.now_ms() if self._wall or until_ms is None else until_ms
+        metrics = self._metrics
+        for topic, source in lane.buffer.sources.items():
+            metrics.lag_records.labels(topic, lane.partition).set(source.lag)
+            metrics.unstable_records.labels(topic, lane.partition).set(source.unstable)
+            behind_ms = now_ms - source.records[0].timestamp if source.records else 0
+            metrics.event_lag_seconds.labels(topic, lane.partition).set(max(0, behind_ms) / 1000)
+        metrics.state_keys.labels(lane.partition).set(max(0, len(lane.states) - 1))
+
+    def progress(self, ratio: float) -> None:
+        """How far the lanes have come to the end that was set."""
+        self._metrics.progress_ratio.set(ratio)
+
+    def recovering(self, lanes: int) -> None:
+        """Recovery begins."""
+        self._metrics.recovery_lanes.set(lanes)
+
+    def read_back(self, records: int) -> None:
+        """Recovery read so many records of the changelog."""
+        self._metrics.recovery_records.inc(records)
+
+    def recovered(self, seconds: float) -> None:
+        """Recovery is done."""
+        self._metrics.recovery_lanes.set(0)
+        self._metrics.recovery_seconds.set(seconds)
+
+    def revoked(self, lanes: Mapping[int, OwnedLane]) -> None:
+        """These lanes are somebody else's now: they must not go on standing in our metrics."""
+        metrics = self._metrics
+        for partition, lane in lanes.items():
+            for topic in lane.buffer.sources:
+                for gauge in (metrics.lag_records, metrics.unstable_records, metrics.event_lag_seconds):
+                    gauge.remove(topic, partition)
+            metrics.state_keys.remove(partition)
+            metrics.lane_timestamp_seconds.remove(partition)

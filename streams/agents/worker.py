@@ -1,0 +1,78 @@
+"""The worker's life: check, start, run until asked to stop or until something ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from schemas import topics
+from schemas.events import Topic
+from streams.agents.app import WorkerApp, group_id
+from streams.agents.exits import Exit, leave, leave_on
+from streams.agents.watchdog import Watchdog
+from streams.errors import Unavailable
+from streams.kafka.topics import require_topics
+
+if TYPE_CHECKING:
+    from streams.agents.lanes import LaneFactory
+    from streams.metrics import Metrics
+    from streams.settings import Settings
+
+STOP_SECONDS_MAX = 12.0
+"""A graceful stop that takes longer has failed: a transaction's deadline and some."""
+
+USED = (*topics.SOURCES, Topic.FEEDS, topics.STATE, topics.ALERTS, topics.DEAD_LETTERS, topics.ORDER)
+"""The topics that a worker reads or writes."""
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics) -> int:
+    """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start."""
+    logging.getLogger().setLevel(logging.WARNING)
+    await require_topics(settings, USED)
+    asked = _stop_signal()
+    app = WorkerApp(settings, factory, metrics)
+    try:
+        await app.lanes.connect()
+    except KafkaError as error:
+        raise Unavailable(f"Kafka at {settings.bootstrap_servers} does not answer: {type(error).__name__}") from error
+    watchdog = Watchdog(app.stalled_since)
+    watchdog.start()
+    log.info("worker.starting", group=group_id(settings), instance=settings.instance_id, clock=settings.clock)
+    starting = asyncio.create_task(app.start())
+    starting.add_done_callback(_started)
+    await asked.wait()
+    log.info("worker.stopping")
+    await _stop(app, watchdog, starting)
+    return Exit.OK
+
+
+def _stop_signal() -> asyncio.Event:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    return asked
+
+
+def _started(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        leave_on(error)
+
+
+async def _stop(app: WorkerApp, watchdog: Watchdog, starting: asyncio.Task[None]) -> None:
+    watchdog.stop()
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            await app.stop()
+            await app.lanes.disconnect()
+    except TimeoutError:
+        leave(Exit.STALLED, f"not stopped in {STOP_SECONDS_MAX} s")
+    starting.cancel()
+    log.info("worker.stopped")

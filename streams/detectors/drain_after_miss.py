@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -53,12 +54,12 @@ class DrainAfterMiss(Detector):
         """Hourly outflows and closing balances of the last days."""
         return self._out, self._balance
 
-    @property
+    @cached_property
     def _out(self) -> Measure:
         where = (("indicator", frozenset({"DBIT"})),)
         return Measure("outflow.hourly", TRANSACTION, Kind.TOTAL, 8, where, value="amount_minor", bucket_ms=HOUR_MS)
 
-    @property
+    @cached_property
     def _balance(self) -> Measure:
         return Measure("balance.hourly", TRANSACTION, Kind.CLOSING, 8, value="balance_after_minor", bucket_ms=HOUR_MS)
 
@@ -66,6 +67,8 @@ class DrainAfterMiss(Detector):
         """The outflow after each recent miss; an episode goes on while its run of days past due does."""
         for loan in view.loans:
             known = view.episode(self.key, loan.id)
+            if known is None and not loan.overdue(view.day(loan)):
+                continue
             for arrears in arrears_of(view, loan):
                 for line in arrears.spell.lines:
                     if known is not None and known.onset == line.due:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from statistics import median
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -42,7 +43,7 @@ class IncomeMissing(Detector):
         """The latest incomes with their days."""
         return (self._income,)
 
-    @property
+    @cached_property
     def _income(self) -> Measure:
         where = (("indicator", frozenset({"CRDT"})), ("purpose", self.purposes))
         return Measure("income.last", "ews.transaction.booked.v1", Kind.LAST, 365, where, value="amount_minor")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -51,7 +52,7 @@ class MultiLendingSpike(Detector):
         """The different lenders of the last 90 days."""
         return (self._lenders,)
 
-    @property
+    @cached_property
     def _lenders(self) -> Measure:
         return Measure(
             "inquiries.lenders", "ews.inquiry.made.v1", Kind.DISTINCT, max(level.days for level in self.levels),

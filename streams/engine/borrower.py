@@ -110,8 +110,13 @@ def restore(value: bytes | None) -> Borrower:
     """The borrower of a kept value, or a new one. Raises Misconfigured for a value of a later version than this code's."""
     if value is None:
         return Borrower()
-    _check(head := _head.decode(value))
-    return _decoder.decode(value) if head.version == STATE_VERSION else Borrower()
+    try:
+        borrower = _decoder.decode(value)
+    except msgspec.ValidationError:
+        _check(_head.decode(value))
+        raise
+    _check(borrower)
+    return borrower
 
 
 def wakeups_of(value: bytes) -> dict[str, int]:

@@ -62,6 +62,9 @@ class Engine:
         self._live_from_ms = live_from_ms
         self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
         self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
+        self._asked_by = {
+            detector.key: {m.name for m in detector.measures()} for detector in self.detectors
+        }  # fmt: skip
 
     def on_event(
         self,
@@ -82,7 +85,7 @@ class Engine:
         repayment = isinstance(event, events.RepaymentReceived | events.RepaymentReturned)
         key, content = hash_of(event.source, event.id), 0
         if not repayment:
-            content = hash_of(event.type, event.subject, event.time.timestamp(), event.data.model_dump_json())  # type: ignore[attr-defined]
+            content = hash_of(event.type, event.subject, occurred, event.data.model_dump_json())  # type: ignore[attr-defined]
             known = borrower.recall(key, content)
             if known is not None:
                 if known:
@@ -131,7 +134,6 @@ class Engine:
         through: Callable[[str], int],
     ) -> Outcome:
         rejected: list[tuple[Waiting, Reason, str]] = []
-        late = False
         if isinstance(event, events.LoanOpened | events.LoanSnapshot):
             if not open_loan(borrower, event, self.policy.servicing):
                 return UNCHANGED
@@ -143,24 +145,33 @@ class Engine:
             if not LOAN_FACTS[type(event)](loan, event, self.policy.servicing):
                 return UNCHANGED
         else:
-            late = not self._measure(borrower, event, at_ms)
+            return self._measured(token, borrower, event, at_ms, through)
         alerts = self._judge(token, borrower, self._by_type[event.type], at_ms, through, event.traceparent)
-        return Outcome(alerts, late=late, rejected=rejected)
+        return Outcome(alerts, rejected=rejected)
 
-    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> bool:
-        """Count an event in every measure it matches; False if it lies outside all of their windows."""
-        data, counted, asked = event.data, False, False  # type: ignore[attr-defined]
+    def _measured(
+        self, token: str, borrower: Borrower, event: events.Event, at_ms: int, through: Callable[[str], int]
+    ) -> Outcome:
+        """Count an event, and judge only where what a detector asked for has changed."""
+        matched, counted = self._measure(borrower, event, at_ms)
+        changed = [d for d in self._by_type[event.type] if not self._asked_by[d.key].isdisjoint(matched)]
+        alerts = self._judge(token, borrower, changed, at_ms, through, event.traceparent) if changed else ()
+        return Outcome(alerts, late=bool(matched) and not counted)
+
+    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> tuple[list[str], bool]:
+        """The measures that an event matches, and whether it lies within the window of any."""
+        data, counted, matched = event.data, False, []  # type: ignore[attr-defined]
         occurred = ms_of(event.time)
         if isinstance(event, events.TransactionBooked) and data.balance_after_minor is not None:
             borrower.balance = data.balance_after_minor if occurred >= borrower.last_ms else borrower.balance
         for measure in self._measures.get(event.type, ()):
             if measure.matches(data):
-                asked = True
+                matched.append(measure.name)
                 store = borrower.stores.get(measure.name)
                 if store is None:
                     store = borrower.stores[measure.name] = Store()
                 counted |= update(measure, store, data, event.id, event.source, occurred, at_ms)
-        return counted or not asked
+        return matched, counted
 
     def _judge(
         self, token: str, borrower: Borrower, detectors: Iterable[Detector], at_ms: int,

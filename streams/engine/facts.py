@@ -25,7 +25,7 @@ NACHA = {"R01": "AM04", "R09": "AM04"}
 
 def hash_of(*parts: object) -> int:
     """A 64-bit hash of some texts."""
-    return xxhash.xxh3_64_intdigest("\x1f".join(str(part) for part in parts))
+    return xxhash.xxh3_64_intdigest("\x1f".join(map(str, parts)).encode())
 
 
 def open_loan(borrower: Borrower, event: events.LoanOpened | events.LoanSnapshot, servicing: Servicing) -> bool:
@@ -96,7 +96,7 @@ def receive(loan: Loan, event: events.RepaymentReceived, _: Servicing) -> bool:
         raise InvalidEvent(Reason.CURRENCY_MISMATCH, "the repayment is in another currency than its loan")
     valued = local_day(ms_of(data.valued_at), loan.zone)
     parts = [(part.number, part.amount_minor) for part in data.allocation]
-    key, content = hash_of(data.payment_id), xxhash.xxh32_intdigest(f"{data.amount_minor}|{valued}|{parts}")
+    key, content = hash_of(data.payment_id), xxhash.xxh32_intdigest(f"{data.amount_minor}|{valued}|{parts}".encode())
     known = next((p for p in loan.payments if p.key == key), None)
     if known is None:
         loan.add(Payment(key, valued, data.amount_minor, content, allocation=parts or None, event=event.id))

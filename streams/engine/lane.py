@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 WAKEUPS_MAX = 5_000
 """Wake-ups of one drain. A tick with more goes on in the next drain."""
 ORDER_VERSION = 1
+Fact = events.Event | InvalidEvent
+"""An event, or what is wrong with the bytes that should have been one."""
 
 
 class LaneSettings(NamedTuple):
@@ -121,18 +123,42 @@ class Lane:
 
     def drain(self, inbox: Inbox) -> Effects | None:
         """Apply what may be applied. A record on which our own code fails is dead-lettered and the drain done again without it."""
+        return self._without_poison(self._drain, inbox)
+
+    def play(
+        self, batch: Sequence[tuple[str, SourceRecord, Fact]], feeds: Sequence[SourceRecord], until_ms: int | None
+    ) -> Effects | None:
+        """Apply records that are in order already (a file), and let time come to `until_ms` if that is given."""
+        return self._without_poison(self._play, batch, feeds, until_ms)
+
+    def _without_poison(self, apply: Callable[..., None], *args: Any) -> Effects | None:
         while True:
             try:
-                self._drain(inbox)
+                apply(*args)
             except _Poison as poison:
                 self._poison[poison.at] = type(poison.cause).__name__
                 self._load()
             else:
                 return self._finish()
 
-    def _drain(self, inbox: Inbox) -> None:
+    def _play(
+        self, batch: Sequence[tuple[str, SourceRecord, Fact]], feeds: Sequence[SourceRecord], until_ms: int | None
+    ) -> None:
+        self._await_ticks(feeds)
+        for topic, record, event in batch:
+            while not self._advance(self._grid(record.timestamp)):
+                pass
+            self._take(topic, record, event)
+        while until_ms is not None and not self._settle_time(until_ms):
+            pass
+
+    def _await_ticks(self, feeds: Sequence[SourceRecord]) -> None:
+        """Heartbeats are taken up with the first tick after them."""
         start = self._position.offsets.get(Topic.FEEDS, 0)
-        self._heartbeats = deque(record for record in inbox.feeds if record.offset >= start)
+        self._heartbeats = deque(record for record in feeds if record.offset >= start)
+
+    def _drain(self, inbox: Inbox) -> None:
+        self._await_ticks(inbox.feeds)
         runs = [self._run(topic, inbox) for topic in SOURCES]
         for timestamp, _, _, topic, record, event in merge(*runs, key=_merge_key):
             if record is None or not self._advance(self._grid(timestamp)):
@@ -180,7 +206,7 @@ class Lane:
 
     # -- records ----------------------------------------------------------------------------------------------------
 
-    def _take(self, topic: str, record: SourceRecord, event: events.Event | InvalidEvent) -> None:
+    def _take(self, topic: str, record: SourceRecord, event: Fact) -> None:
         """Apply one record of a source topic."""
         self._note_run(topic, record.offset)
         key = record.key or b""
@@ -359,26 +385,8 @@ class Lane:
                     self._take(step[1], record, read(record.value))
         return self._finish()
 
-    def play(self, topic: str, record: SourceRecord, event: events.Event | InvalidEvent) -> None:
-        """Apply the next record of a file that is in order. Heartbeats wait for the tick after them."""
-        if topic == Topic.FEEDS:
-            self._heartbeats.append(record)
-            return
-        while not self._advance(self._grid(record.timestamp)):
-            pass
-        self._take(topic, record, event)
 
-    def end(self, until_ms: int) -> None:
-        """Let time come to the end of a file."""
-        while not self._settle_time(until_ms):
-            pass
-
-    def flush(self) -> Effects | None:
-        """The effects of what was played since the last commit."""
-        return self._finish()
-
-
-def read(value: bytes | None) -> events.Event | InvalidEvent:
+def read(value: bytes | None) -> Fact:
     """The event of a record's bytes, or what is wrong with it."""
     try:
         return decode(value)

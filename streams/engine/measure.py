@@ -159,7 +159,7 @@ def _see(measure: Measure, store: Store, new: Seen) -> None:
 
 def hash_text(text: object) -> int:
     """The hash under which a distinct thing is kept."""
-    return xxhash.xxh32_intdigest(str(text))
+    return xxhash.xxh32_intdigest(str(text).encode())
 
 
 def distinct(store: Store, since_ms: int) -> list[Seen]:

@@ -78,7 +78,7 @@ def _delay(row: Row, seconds: int, closes: int, counts: Counter[str], fate: str)
 
 
 def _duplicate(row: Row, dice: Dice, closes: int, counts: Counter[str]) -> Iterator[Keyed]:
-    """The same bytes once more; a repayment sometimes under a new event id, some hours later, with its old payment id."""
+    """The same bytes once more; a repayment at times hours later under a new event id, with its old payment id."""
     counts["duplicate"] += 1
     known = row.available + dice.whole(60, RESENT_SECONDS_MAX)
     if row.event["type"] == RECEIVED and known < closes and dice.chance(0.5):
@@ -125,7 +125,7 @@ def _wrong_currency(row: Row, dice: Dice) -> bytes:  # noqa: ARG001 - the signat
 def _absurd_date(row: Row, dice: Dice) -> bytes:
     """Before there were computers, or far in the future; it becomes known now all the same."""
     event = _renamed(row) | {"recordedtime": stamp(row.available)}
-    event["time"] = dice.pick(("1066-10-14T09:00:00Z", "2999-12-31T23:59:59Z", "2025-02-30T12:00:00Z"))
+    event["time"] = dice.pick(("1066-10-14T09:00:00Z", "2099-12-31T23:59:59Z", "2025-02-30T12:00:00Z"))
     return orjson.dumps(event)
 
 
@@ -164,5 +164,5 @@ MAKERS: dict[str, Callable[[Row, Dice], bytes]] = {
     "not_utf8": _not_utf8,
 }
 """Ten kinds of malformed line."""
-MALFORMED: tuple[tuple[str, float], ...] = tuple((kind, 0.1 if kind == "huge" else 1.0) for kind in MAKERS)
+MALFORMED = tuple((kind, 0.1 if kind == "huge" else 1.0) for kind in MAKERS)
 """Huge ones are rarer: each is a megabyte of the file."""

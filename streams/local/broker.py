@@ -39,7 +39,7 @@ LOCK_SECONDS_MAX = 3.0
 POLL_SECONDS = 0.05
 PORT_ATTEMPTS_MAX = 3
 
-_JAVA_START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+_JAVA_START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _JAVA_SERVE = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
 _JAVA_QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
 _JAVA_LOG = (

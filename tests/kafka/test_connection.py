@@ -19,7 +19,7 @@ def test_plaintext_needs_nothing_more() -> None:
 
 
 def test_sasl_over_tls_carries_the_user_and_checks_certificates() -> None:
-    """With SASL over TLS the clients get the mechanism, the user, the password, and a context that verifies the host."""
+    """With SASL over TLS the clients get mechanism, user, password, and a context that verifies the host."""
     settings = load(
         security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", sasl_username="ews", sasl_password="hunter2"
     )

@@ -107,8 +107,12 @@ class WorkerApp(App):
 
     def stalled_since(self) -> float | None:
         """Since when nothing has moved although something waits; None if all is well."""
-        since = [lane.progressed for lane in self.lanes.owned.values() if lane.buffer.lag > 0 or lane.busy]
-        return min(since, default=None)
+        return self.lanes.stalled_since()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker has joined the group and its lanes are recovered and close behind their sources."""
+        return not self.rebalancing and self.lanes.ready
 
     async def on_first_start(self) -> None:
         """Makes no directories: nothing is kept on disk."""
@@ -140,7 +144,7 @@ def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: 
         new_producer=lambda partition: LaneProducer(
             options, group=group_id(settings), partition=partition, topic=topic, agent=AGENT
         ),
-        changelog=ChangelogReader(options, topic(topics.STATE), ends, gauges.read_back),
+        changelog=ChangelogReader(options, topic(topics.STATE), ends, lambda records: lanes.recovering(records)),
         feeds=Feeds(
             options,
             topic(EventTopic.FEEDS),

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     LaneFactory = Callable[[int, MutableMapping[bytes, bytes]], LaneLogic]
 
+READY_LAG_MAX = 1_000
+"""Records that a lane of a ready worker may be behind."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,6 +55,8 @@ class OwnedLane:
         """When something was last committed, or taken over."""
         self.oldest_ms: int | None = None
         """The Kafka timestamp of the oldest record in the drain under way."""
+        self.first_ms: int | None = None
+        """That of the first drain of this owner, for the progress."""
         self.fetched: float | None = None
         """When the buffer was last found empty before a fetch."""
         self._gauges = gauges
@@ -68,7 +73,15 @@ class OwnedLane:
     @property
     def settled(self) -> bool:
         """Whether the last drain had all there is and found nothing to do: all events applied, all ticks done."""
-        return self._seen is not None and not self.busy and self.horizon_ms is not None and self.buffer.lag == 0
+        return self._seen is not None and not self.busy and self.buffer.known and self.buffer.lag == 0
+
+    def progress(self, until_ms: int) -> float:
+        """How far the lane has come on its way to where time ends, 1 only when nothing is left to do."""
+        if self.settled:
+            return 1.0
+        if self.first_ms is None or until_ms <= self.first_ms:
+            return 0.0
+        return min(0.999, max(0.0, (self.now_ms - self.first_ms) / (until_ms - self.first_ms)))
 
     def drain(self, feeds: Feeds) -> Effects | None:
         """The effects of what is here, or None if there is nothing to do until something changes."""
@@ -82,6 +95,8 @@ class OwnedLane:
             return None
         self._seen = None
         self.oldest_ms = self._gauges.drained(inbox, clock.monotonic() - began)
+        if self.first_ms is None:
+            self.first_ms = self.oldest_ms
         return effects
 
     async def commit(self, effects: Effects) -> None:
@@ -119,6 +134,10 @@ class Lanes:
         self.names = {topic: name for name, topic in sources.items()}
         self.topic = next(iter(sources.values()))
         """Under whose name Faust is handed the drains of a lane."""
+        self.recovered = False
+        """Whether the lanes of the present assignment are here, be they none."""
+        self.changed = clock.monotonic()
+        """When lanes were last given or taken, or recovery last got on."""
         self.owned: dict[int, OwnedLane] = {}
         self.feeds = feeds
         self.gauges = gauges
@@ -148,7 +167,8 @@ class Lanes:
         if self._acquiring is not None and not self._acquiring.done():
             self._acquiring.cancel()
             await asyncio.wait([self._acquiring])
-        owned, self.owned = self.owned, {}
+        owned, self.owned, self.recovered = self.owned, {}, False
+        self.changed = clock.monotonic()
         for lane in owned.values():
             lane.closed = True
         await asyncio.gather(*[lane.task for lane in owned.values() if lane.task is not None])
@@ -179,6 +199,11 @@ class Lanes:
             lane.buffer = LaneBuffer(mine)
             lane.progressed = clock.monotonic()
         self.probed(asked_ms, ends)
+
+    def recovering(self, records: int) -> None:
+        """Recovery got on by so many records."""
+        self.changed = clock.monotonic()
+        self.gauges.read_back(records)
 
     def take(self, tp: TP, pull: Pull) -> None:
         """Takes up a fetch."""
@@ -212,7 +237,16 @@ class Lanes:
             elif not self._wall:
                 lane.horizon_ms = self._until_ms
             self.gauges.stands(lane, self._until_ms)
+        if self._until_ms is not None and self.owned:
+            self.gauges.progress(min(lane.progress(self._until_ms) for lane in self.owned.values()))
         self.offer_all()
+
+    @property
+    def ready(self) -> bool:
+        """Whether every lane is recovered and close behind its sources."""
+        return self.recovered and all(
+            lane.buffer.known and lane.buffer.lag <= READY_LAG_MAX for lane in self.owned.values()
+        )
 
     def offer_all(self) -> None:
         """Hands every lane that may have something to do to Faust."""
@@ -220,6 +254,13 @@ class Lanes:
             if lane.wants(self.feeds):
                 lane.busy = True
                 self.offer(lane)
+
+    def stalled_since(self) -> float | None:
+        """Since when nothing has moved although something waits; None if all is well."""
+        if not self.recovered:
+            return self.changed
+        waiting = [lane.progressed for lane in self.owned.values() if lane.buffer.lag > 0 or lane.busy]
+        return min(waiting, default=None)
 
     def drain(self, lane: OwnedLane) -> None:
         """Drains a lane and starts the commit, which overlaps with the drains and commits of other lanes."""
@@ -275,7 +316,7 @@ class Lanes:
             await self.feeds.need(min((lane.logic.positions.get(Topic.FEEDS, 0) for lane in lanes.values()), default=0))
         except Exception as error:  # noqa: BLE001 - Faust would log it and stand idle
             leave_on(error, Exit.RECOVERY_FAILED)
-        self._starting, self.owned = [], lanes
+        self._starting, self.owned, self.recovered = [], lanes, True
         took = clock.monotonic() - began
         self.gauges.recovered(took)
         log.info(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from streams.agents.app import WorkerApp, group_id
 from streams.agents.exits import Exit, leave, leave_on
 from streams.agents.watchdog import Watchdog
 from streams.errors import Unavailable
+from streams.health import serve
 from streams.kafka.topics import require_topics
 
 if TYPE_CHECKING:
@@ -34,22 +34,25 @@ log = structlog.get_logger(__name__)
 
 async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics) -> int:
     """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start."""
-    logging.getLogger().setLevel(logging.WARNING)
-    await require_topics(settings, USED)
     asked = _stop_signal()
+    await require_topics(settings, USED)
     app = WorkerApp(settings, factory, metrics)
-    try:
-        await app.lanes.connect()
-    except KafkaError as error:
-        raise Unavailable(f"Kafka at {settings.bootstrap_servers} does not answer: {type(error).__name__}") from error
     watchdog = Watchdog(app.stalled_since)
-    watchdog.start()
-    log.info("worker.starting", group=group_id(settings), instance=settings.instance_id, clock=settings.clock)
-    starting = asyncio.create_task(app.start())
-    starting.add_done_callback(_started)
-    await asked.wait()
-    log.info("worker.stopping")
-    await _stop(app, watchdog, starting)
+    async with serve(settings, ready=lambda: app.ready, registry=metrics.registry):
+        try:
+            await app.lanes.connect()
+        except KafkaError as error:
+            raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {type(error).__name__}") from error
+        watchdog.start()
+        log.info("worker.starting", group=group_id(settings), instance=settings.instance_id, clock=settings.clock)
+        running = asyncio.create_task(app.start())
+        running.add_done_callback(_started)
+        await asked.wait()
+        log.info("worker.stopping")
+        watchdog.stop()
+        await _stop(app)
+        running.cancel()
+    log.info("worker.stopped")
     return Exit.OK
 
 
@@ -66,13 +69,10 @@ def _started(task: asyncio.Task[None]) -> None:
         leave_on(error)
 
 
-async def _stop(app: WorkerApp, watchdog: Watchdog, starting: asyncio.Task[None]) -> None:
-    watchdog.stop()
+async def _stop(app: WorkerApp) -> None:
     try:
         async with asyncio.timeout(STOP_SECONDS_MAX):
             await app.stop()
             await app.lanes.disconnect()
     except TimeoutError:
         leave(Exit.STALLED, f"not stopped in {STOP_SECONDS_MAX} s")
-    starting.cancel()
-    log.info("worker.stopped")

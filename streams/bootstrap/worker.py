@@ -1,47 +1,55 @@
-"""Puts the worker together: settings, logs, metrics, the lane's logic, the shell."""
+"""Puts the worker together: settings, logs, metrics, health, the lane's logic, the shell."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from typing import TYPE_CHECKING
 
-import structlog
-
 from streams.agents.worker import run_worker
+from streams.bootstrap.logs import log_as_json
+from streams.bootstrap.policy import load_engine
+from streams.engine.lane import Lane, LaneSettings
 from streams.metrics import Metrics
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from streams.agents.lanes import LaneFactory
     from streams.settings import Settings
 
+EVENT_STEP_MS = 3_600_000
+"""With the clock `event` a tick stands at each whole hour."""
+HOUR_MS = 3_600_000
 
-def run(settings: Settings, factory: LaneFactory) -> int:
-    """Runs a worker with this logic until it is asked to stop; the exit code."""
+
+def run(settings: Settings, factory: LaneFactory | None = None) -> int:
+    """Runs a worker until SIGTERM or SIGINT and returns its exit code.
+
+    `factory` makes the logic of a lane of its partition and states; without it the product's.
+    """
     log_as_json()
-    return asyncio.run(run_worker(settings, factory, Metrics.of_process()))
+    logic = factory or lane_factory(settings)
+    return asyncio.run(run_worker(settings, logic, Metrics.of_process()))
 
 
-def log_as_json() -> None:
-    """Logs lines of JSON to standard error, ours from INFO and the libraries' from WARNING on."""
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
+def lane_factory(settings: Settings) -> LaneFactory:
+    """Makes the product's lanes: one engine for all of them. Raises Misconfigured for a bad policy."""
+    live_from_ms = int(settings.live_from.timestamp() * 1000) if settings.live_from else None
+    engine = load_engine(settings.policy_file, live_from_ms)
+
+    def lane(partition: int, states: MutableMapping[bytes, bytes]) -> Lane:
+        return Lane(engine, lane_settings(settings, partition, engine.policy.feeds.quiet_hours * HOUR_MS), states)
+
+    return lane
+
+
+def lane_settings(settings: Settings, partition: int, quiet_ms: int) -> LaneSettings:
+    """What decides the order and time of a lane of this installation."""
+    return LaneSettings(
+        partition=partition,
+        partitions=settings.partitions,
+        clock=settings.clock,
+        step_ms=settings.tick_seconds * 1000 if settings.clock == "wall" else EVENT_STEP_MS,
+        quiet_ms=quiet_ms,
+        live_from_ms=int(settings.live_from.timestamp() * 1000) if settings.live_from else None,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
-        )
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,8 @@ def classpath(say: Callable[[str], None]) -> str:
         say(f"downloading Apache Kafka {KAFKA_VERSION} into {folder} (44 MB, the first time only)")
         try:
             _download(folder)
-        except (OSError, RuntimeError) as failed:  # What jgo and requests raise; requests' errors are OSErrors.
+        except (OSError, RuntimeError, ValueError, SyntaxError) as failed:
+            # No network (OSError), no such file (RuntimeError), something else than Maven's files answers (the others).
             raise Unavailable(
                 f"Apache Kafka {KAFKA_VERSION} could not be downloaded ({_first_line(failed)}): connect this machine, "
                 "or use a cluster of your own with --bootstrap HOST:PORT"
@@ -47,6 +49,8 @@ def _download(folder: Path) -> None:
         jars = Path(scratch, "jars")
         jars.mkdir()
         for jar in _resolved(Path(scratch, "repository")):
+            if not zipfile.is_zipfile(jar):
+                raise OSError(f"{jar.name} did not arrive whole")
             shutil.move(jar, jars / jar.name)
         try:
             jars.rename(folder)

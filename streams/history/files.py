@@ -6,8 +6,8 @@ lines reach, so that memory stays bounded; a line further out of place comes whe
 
 Every line is an event, an empty one too. One that cannot be read (no JSON, no UTF-8, no usable time) keeps its place
 behind the line before it, and shares its time. It belongs to the topic of its type if that is known, else to
-`transactions`; its key is its `partitionkey` or subject, or none. So it reaches the dead letters as a producer's mistake
-would.
+`transactions`; its key is its `partitionkey` or subject, or none. So it reaches the dead letters as a mistake of a
+producer would.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from streams.history.simulator.tape import FEEDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streams.history.simulator.noise import Keyed
+    from streams.history.ordering import Keyed
     from streams.history.simulator.plan import Plan
 
 HOUR = 3600
@@ -33,7 +33,7 @@ def heartbeats(plan: Plan) -> Iterator[Keyed]:
     closes = utc_midnight(plan.start) + plan.days * DAY_SECONDS + ZONES_WEST
     for at in range(opens, closes + 1, HOUR):
         for source in sorted(FEEDS):
-            yield at, source, f"hb-{at // HOUR}", _heartbeat(source, at)
+            yield at * 1000, source, f"hb-{at // HOUR}", _heartbeat(source, at)
 
 
 def _heartbeat(source: str, at: int) -> bytes:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterator
 
+    from streams.history.ordering import Keyed
     from streams.history.simulator.dice import Dice
     from streams.history.simulator.plan import Plan
 
@@ -29,9 +30,6 @@ RESENT_SECONDS_MAX = 2 * DAY_SECONDS
 HUGE_BYTES = 1_010_000
 """More than the largest event that is read, less than the largest record that a broker takes by default."""
 RECEIVED = "ews.repayment.received.v1"
-
-Keyed = tuple[int, str, str, bytes]
-"""A line with what orders it: when it became known, source, id."""
 
 
 def lines(rows: list[Row], plan: Plan, dice: Dice, closes: int, counts: Counter[str]) -> Iterator[Keyed]:
@@ -44,7 +42,7 @@ def lines(rows: list[Row], plan: Plan, dice: Dice, closes: int, counts: Counter[
         if unit() < untidy:
             yield from _untidy(row, plan, dice, closes, counts)
         else:
-            yield row.available, row.source, row.id, dumps(row.event)
+            yield row.available * 1000, row.source, row.id, dumps(row.event)
 
 
 def _untidy(row: Row, plan: Plan, dice: Dice, closes: int, counts: Counter[str]) -> Iterator[Keyed]:
@@ -60,13 +58,13 @@ def _untidy(row: Row, plan: Plan, dice: Dice, closes: int, counts: Counter[str])
         row = _delay(row, dice.whole(1, LATE_DAYS_MAX) * DAY_SECONDS, closes, counts, fate)
     elif fate == "out_of_order":
         row = _delay(row, dice.whole(60, OVERTAKEN_SECONDS_MAX), closes, counts, fate)
-    yield row.available, row.source, row.id, orjson.dumps(row.event)
+    yield row.available * 1000, row.source, row.id, orjson.dumps(row.event)
     if fate == "duplicate":
         yield from _duplicate(row, dice, closes, counts)
     elif fate == "malformed":
         kind = dice.weighted(MALFORMED)
         counts[f"malformed.{kind}"] += 1
-        yield row.available, row.source, f"{row.id}-x", MAKERS[kind](row, dice)
+        yield row.available * 1000, row.source, f"{row.id}-x", MAKERS[kind](row, dice)
 
 
 def _delay(row: Row, seconds: int, closes: int, counts: Counter[str], fate: str) -> Row:
@@ -83,9 +81,9 @@ def _duplicate(row: Row, dice: Dice, closes: int, counts: Counter[str]) -> Itera
     known = row.available + dice.whole(60, RESENT_SECONDS_MAX)
     if row.event["type"] == RECEIVED and known < closes and dice.chance(0.5):
         again = {**row.event, "id": f"{row.id}-r", "recordedtime": stamp(known)}
-        yield known, row.source, f"{row.id}-r", orjson.dumps(again)
+        yield known * 1000, row.source, f"{row.id}-r", orjson.dumps(again)
     else:
-        yield row.available, row.source, row.id, orjson.dumps(row.event)
+        yield row.available * 1000, row.source, row.id, orjson.dumps(row.event)
 
 
 def _renamed(row: Row) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-PAST_DAYS = 180
+PAST_DAYS = 300
 """Lives begin so many days before the file does, so that it opens on a portfolio in its steady state."""
 
 

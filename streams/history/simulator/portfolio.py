@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from heapq import merge
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO
 
 from streams.errors import Misconfigured
+from streams.history.ordering import merged, prefixed, replacing
 from streams.history.simulator.dice import Dice
 from streams.history.simulator.feeds import HEARTBEAT, heartbeats
 from streams.history.simulator.labels import HEADER, label_rows
@@ -24,19 +22,15 @@ from streams.history.simulator.trouble import Trouble
 from streams.history.simulator.truth import LoanTruth, overdue_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from streams.history.simulator.noise import Keyed
     from streams.history.simulator.plan import Plan
 
 BLOCK = 250
 """Borrowers in a block: about 100,000 events for a year, which are sorted in memory."""
 IN_PROCESS_MAX = 500
 """Up to so many borrowers, starting other processes costs more than it saves."""
-SEPARATOR = b"\x1f"
-"""Lower than any character of a source or id, so that sorted bytes are sorted (time, source, id)."""
 RATE_EVERY_DAYS = 15
-READ_BYTES = 1 << 18
 
 
 @dataclass(slots=True)
@@ -103,7 +97,7 @@ def simulate(
     `progress` is told how many more borrowers are done. Raises Misconfigured if a file cannot be written.
     """
     try:
-        with _replacing(out) as stream, TemporaryDirectory(prefix=".ews-simulate-", dir=out.parent) as folder:
+        with replacing(out) as stream, TemporaryDirectory(prefix=".ews-simulate-", dir=out.parent) as folder:
             total = _blocks(plan, Path(folder), progress or _silent, processes)
             _merge(plan, Path(folder), stream, total)
             if labels:
@@ -115,24 +109,6 @@ def simulate(
 
 def _silent(borrowers: int) -> None:
     pass
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[BinaryIO]:
-    """A stream that becomes `out` when all is written, so that nobody reads half a file."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with ExitStack() as stack:
-            plain = stack.enter_context(part.open("wb"))
-            if out.suffix == ".gz":
-                # Without a name and time of day, the same events give the same bytes.
-                zipped = gzip.GzipFile("", "wb", compresslevel=4, fileobj=plain, mtime=0)
-                yield cast("BinaryIO", stack.enter_context(zipped))
-            else:
-                yield cast("BinaryIO", plain)
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _blocks(plan: Plan, folder: Path, progress: Callable[[int], None], processes: int | None) -> Block:
@@ -162,7 +138,7 @@ def write_block(plan: Plan, first: int, folder: Path) -> Block:
     for index in range(first, min(first + BLOCK, plan.borrowers)):
         story = tell(plan, index)
         dice = Dice(f"{plan.seed}/{index}/noise")
-        keyed += map(_prefixed, lines(story.rows, plan, dice, story.life.tape.closes, block.counts))
+        keyed += map(prefixed, lines(story.rows, plan, dice, story.life.tape.closes, block.counts))
         labels += label_rows(story, plan.days)
         loans += story.loans
         block.troubles[story.kind.trouble if story.kind else Trouble.HEALTHY] += 1
@@ -175,19 +151,11 @@ def write_block(plan: Plan, first: int, folder: Path) -> Block:
     return block
 
 
-def _prefixed(line: Keyed) -> bytes:
-    """A line behind its sort key, which is cut off again when the blocks are merged."""
-    at, source, name, value = line
-    return b"%010d\x1f%b\x1f%b\x1f%b\n" % (at, source.encode(), name.encode(), value)
-
-
 def _merge(plan: Plan, folder: Path, out: BinaryIO, total: Block) -> None:
-    with ExitStack() as stack:
-        paths = sorted(folder.glob("*.events"))
-        blocks: list[Iterable[bytes]] = [stack.enter_context(path.open("rb", buffering=READ_BYTES)) for path in paths]
-        total.counts[HEARTBEAT] = 0
-        merged = merge(*blocks, _counted(map(_prefixed, heartbeats(plan)), total))
-        out.writelines(line.split(SEPARATOR, 3)[3] for line in merged)
+    total.counts[HEARTBEAT] = 0
+    beats = _counted(map(prefixed, heartbeats(plan)), total)
+    with merged(sorted(folder.glob("*.events")), beats) as everything:
+        out.writelines(everything)
 
 
 def _counted(beats: Iterator[bytes], total: Block) -> Iterator[bytes]:
@@ -197,7 +165,7 @@ def _counted(beats: Iterator[bytes], total: Block) -> Iterator[bytes]:
 
 
 def _join_labels(folder: Path, labels: Path) -> None:
-    with _replacing(labels) as stream:
+    with replacing(labels) as stream:
         stream.write(f"{HEADER}\n".encode())
         for path in sorted(folder.glob("*.labels")):
             stream.write(path.read_bytes())

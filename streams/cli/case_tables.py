@@ -78,16 +78,10 @@ def _status(status: str, more: str | None) -> str:
 
 def _detail(line: AuditLine) -> str:
     detail = line.detail
-    changes = [f"{name} {_old_new(*value)}" for name, value in detail.items() if _is_change(name, value)]
-    return "; ".join([str(detail.get("reason", "")), *changes])
-
-
-def _is_change(name: str, value: object) -> bool:
-    return isinstance(value, list) and name not in {"episodes", "next_step"}
-
-
-def _old_new(old: object, new: object) -> str:
-    return f"{old} -> {new}"
+    changes = [
+        f"{name} {old} -> {new}" for name, (old, new) in detail.get("changes", {}).items() if name != "next_step"
+    ]
+    return "; ".join(changes or [str(detail.get("reason", ""))])
 
 
 def _time(value: datetime | None) -> str:

@@ -253,9 +253,9 @@ def _account(before: Case, after: Case, alert: Alert, *, held: bool) -> Iterable
         yield _entry(after.case_id, alert, f"episode.{alert.data.status}")
     changed = _differences(before, after)
     if after.closed_at is not None:
-        yield _entry(after.case_id, alert, f"case.{_change(before, after)}", closed_as=after.closed_as, **changed)
+        yield _entry(after.case_id, alert, f"case.{_change(before, after)}", closed_as=after.closed_as, changes=changed)
     elif changed or not held:
-        yield _entry(after.case_id, alert, f"case.{_change(before, after)}", **changed)
+        yield _entry(after.case_id, alert, f"case.{_change(before, after)}", changes=changed)
 
 
 def _differences(before: Case, after: Case) -> dict[str, Any]:

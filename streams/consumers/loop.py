@@ -185,6 +185,10 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
     async def _retrying(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
         """The result of the first attempt that Unavailable does not end. Gives up only when we are to stop."""
+
+        async def once() -> Result:  # tenacity awaits only what it can see to be a coroutine function
+            return await attempt()
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_exponential_jitter(initial=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_MAX),
@@ -193,7 +197,7 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             before_sleep=self._say,
             reraise=True,
         )
-        result: Result = await retrying(attempt)
+        result: Result = await retrying(once)
         self._held_up = False
         return result
 

@@ -55,12 +55,16 @@ class FileEvent(NamedTuple):
     """`partitionkey` or subject; the record's key."""
 
 
-def read_events(paths: Iterable[Path | str], *, window: int = WINDOW_LINES) -> Iterator[FileEvent]:
+def read_events(
+    paths: Iterable[Path | str], *, window: int = WINDOW_LINES, latest_ms: int | None = None
+) -> Iterator[FileEvent]:
     """The events of several files (`-` is standard input, .gz is unpacked) in one order.
 
+    An event that says it became known after `latest_ms` (now, if given) keeps the time of the line before it: a broker
+    refuses such records, and time must not run ahead because of one wrong year.
     Raises Misconfigured, naming the file, if one is missing, unreadable or damaged.
     """
-    return merge(*(_in_order(_events(path), window) for path in paths))
+    return merge(*(_in_order(_events(path, latest_ms), window) for path in paths))
 
 
 def read_lines(path: Path | str) -> Iterator[tuple[int, bytes]]:
@@ -91,14 +95,14 @@ def _opened(path: Path | str) -> Iterator[BinaryIO]:
             yield plain
 
 
-def _events(path: Path | str) -> Iterator[FileEvent]:
+def _events(path: Path | str, latest_ms: int | None) -> Iterator[FileEvent]:
     """The lines of one file as they stand, each with what orders it."""
     before: tuple[int, str, str] | None = None
     leading: list[tuple[int, bytes, dict[str, Any]]] = []
     for number, value in read_lines(path):
         raw = _parsed(value)
         available = available_ms(raw)
-        if available is not None:
+        if available is not None and (latest_ms is None or available <= latest_ms):
             before = (available, _text(raw, "source"), _text(raw, "id"))
             # Unreadable lines at the start share the time of the first readable one.
             yield from (_event((available, "", ""), path, *line) for line in leading)

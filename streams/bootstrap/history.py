@@ -1,0 +1,68 @@
+"""Puts replays together: files, engine, where the results go."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING
+
+import orjson
+
+from streams import clock
+from streams.bootstrap.policy import load_engine
+from streams.engine.calendar import HOUR_MS, ms_of
+from streams.errors import Misconfigured
+from streams.history.files import read_events
+from streams.history.replay import Replayed, Sink, final_episodes, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from streams.engine.drain import DeadLetter
+
+
+def replay_files(
+    files: Sequence[Path | str],
+    *,
+    alerts: Path | None,
+    episodes: Path | None = None,
+    dead_letters: Path | None = None,
+    policy_file: Path | None = None,
+    until: datetime | None = None,
+    live_from: datetime | None = None,
+    progress: Callable[[int, int], None] = lambda _lines, _now_ms: None,
+) -> Replayed:
+    """Replay files and write alerts, final episodes and dead letters as JSON lines. Raises Misconfigured."""
+    live_from_ms = None if live_from is None else ms_of(live_from)
+    engine = load_engine(policy_file, live_from_ms)
+    kept: list[bytes] = []
+    with ExitStack() as stack:
+        to_alerts, to_letters = (_opened(stack, file) for file in (alerts, dead_letters))
+
+        def alert(value: bytes) -> None:
+            if episodes is not None:
+                kept.append(value)
+            if to_alerts is not None:
+                to_alerts.write(value + b"\n")
+
+        def letter(rejected: DeadLetter) -> None:
+            if to_letters is not None:
+                to_letters.write(orjson.dumps({name: text.decode() for name, text in rejected.headers}) + b"\n")
+
+        lines = read_events(files, latest_ms=clock.now_ms() + HOUR_MS)
+        until_ms = None if until is None else ms_of(until)
+        done = replay(engine, lines, Sink(alert, letter, progress), until_ms=until_ms, live_from_ms=live_from_ms)
+        to_episodes = _opened(stack, episodes)
+        if to_episodes is not None:
+            to_episodes.writelines(orjson.dumps(episode._asdict()) + b"\n" for episode in final_episodes(kept))
+    return done
+
+
+def _opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:
+    if file is None:
+        return None
+    try:
+        return stack.enter_context(file.open("wb"))
+    except OSError as error:
+        raise Misconfigured(f"cannot write {file}: {error.strerror}") from None

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from schemas.fields import Currency, Id, Minor, SignedMinor, Time, Token
+from schemas.fields import Currency, Id, SignedMinor, Time, Token
 
+Total = Annotated[int, Strict(), Field(ge=0, le=2**63 - 1)]
+"""A sum of amounts in minor units: a loan may owe more than any one amount may be."""
 EPISODES = UUID("5a4fb1b2-3f0c-5c3e-9d51-3f5f9a1f6c2e")
 """The namespace of episode ids. Changing it would make every alert new."""
 
@@ -77,8 +79,8 @@ class LoanPosition(BaseModel):
     currency: Currency
     days_past_due: int
     bucket: str = Field(description="M0 current, M1 1-30, M2 31-60, ...")
-    overdue_minor: Minor
-    outstanding_minor: Minor
+    overdue_minor: Total
+    outstanding_minor: Total
 
 
 class AlertData(BaseModel):

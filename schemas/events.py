@@ -42,7 +42,7 @@ class Event(_Frozen):
 
     specversion: Literal["1.0"]
     id: Id
-    source: Id
+    source: Token
     type: str
     subject: Token
     time: Time

@@ -25,7 +25,7 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 LABELS = {
     "topic": "a topic of `schemas.topics`, without the prefix",
     "partition": "a partition number, so a lane",
-    "outcome": "events: applied, duplicate, held, late, dead_letter; transactions: committed, failed; "
+    "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; transactions: committed, failed; "
     "notifications: sent, retried, refused, failed, duplicate; "
     "alerts taken up: handled, duplicate, superseded, ignored",
     "detector": "a detector of the policy file, or feed_stale",
@@ -34,10 +34,10 @@ LABELS = {
     "mode": "live, shadow, history",
     "reason": "a `schemas.codec.Reason`",
     "channel": "a channel that the notifier is set up with",
-    "consumer": "notifier, case_creator",
-    "state": "the state of a case",
-    "stage": "the rung of the ladder that a case is on",
-    "change": "what was done to a case: opened, updated, escalated, de_escalated, withdrawn, resolved, closed",
+    "consumer": "a consumer's own name: the notifier or the case creator",
+    "state": "the state of a case: open, in_progress, promise_to_pay, on_hold, ..., closed",
+    "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
+    "change": "what was done to a case: opened, updated, escalated, de_escalated, withdrawn, resolved",
 }
 """What bounds each label."""
 

@@ -277,6 +277,11 @@ def test_every_sentence_is_our_own() -> None:
                 )
 
 
+def test_a_source_is_fit_to_be_the_subject_of_an_alert() -> None:
+    """A source that falls silent becomes the subject and key of feed_stale: so it is a token, as URIs are."""
+    assert _refusal(orjson.dumps(_event(BOOKED, source="core banking"))).detail.startswith("source: must match")
+
+
 def test_alerts_are_read_as_strictly() -> None:
     """A subscriber of ours gets an Alert or the reason too."""
     with pytest.raises(InvalidEvent, match=r"id: is required; type: is required; subject: is required \(and 2 more\)"):

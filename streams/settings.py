@@ -188,6 +188,8 @@ def _mistake(error: ErrorDetails) -> str:
     if not error["loc"]:
         return sentence
     first, *rest = map(str, error["loc"])
+    if error["type"] == "string_pattern_mismatch":
+        sentence = f"not in the form that is asked for: {Settings.model_fields[first].description}"
     return f"{'.'.join([variable(first), *rest])}: {sentence}"
 
 

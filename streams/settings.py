@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -38,17 +36,6 @@ MASK = "********"
 
 KafkaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$", max_length=150)]
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
-
-
-class Source(BaseModel):
-    """What is expected of one source of events. Its name is the CloudEvents `source` of its events and heartbeats."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    heartbeats: bool = True
-    """Whether it reports on `feeds` how far it is complete. One that does not counts as complete up to the tick."""
-    silent_hours_max: Annotated[float, Field(gt=0)] = 26.0
-    """Hours without anything from it after which a source without heartbeats counts as stopped (`feed_stale`)."""
 
 
 class Settings(BaseSettings):
@@ -104,8 +91,6 @@ class Settings(BaseSettings):
     """Seconds between two ticks of the wall clock."""
     live_from: AwareDatetime | None = None
     """Earlier events only warm the measures: their alerts have the mode `history`, open no case and send nothing."""
-    sources: dict[str, Source] = Field(default_factory=dict)
-    """What is expected of which source, as JSON: {"core-banking": {"heartbeats": false, "silent_hours_max": 26}}."""
 
     metrics_host: str = "127.0.0.1"
     """Address that /metrics, /healthz and /readyz listen on."""

@@ -142,7 +142,7 @@ class World:
 
     def __init__(self, engine: Engine, **settings: Any) -> None:
         self.states: dict[bytes, bytes] = {}
-        defaults = {"clock": "event", "step_ms": 3_600_000, "quiet_ms": None}
+        defaults = {"clock": "event", "step_ms": 3_600_000}
         self.settings = LaneSettings(0, 1, **(defaults | settings))
         self.lane = Lane(engine, self.settings, self.states)
         self.alerts: list[Alert] = []

@@ -72,7 +72,6 @@ def test_an_unknown_variable_refuses_to_start(monkeypatch: pytest.MonkeyPatch, n
             {"EWS_POLICY_FILE": "/nowhere/policy.toml"},
             "EWS_POLICY_FILE: there is no readable file /nowhere/policy.toml",
         ),
-        ({"EWS_SOURCES": "{"}, '"sources"'),
         ({"EWS_SOURCES": '{"bank": {"heartbeat": true}}'}, "EWS_SOURCES.bank.heartbeat: Extra inputs"),
     ],
 )
@@ -115,11 +114,6 @@ def test_a_secret_is_not_quoted_in_a_mistake(monkeypatch: pytest.MonkeyPatch) ->
         load()
     assert "hunter2" not in str(refused.value)
 
-
-def test_sources_are_read_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is expected of each source is one JSON object by source."""
-    monkeypatch.setenv("EWS_SOURCES", '{"bank": {"heartbeats": false}}')
-    assert {"bank": Source(heartbeats=False, silent_hours_max=26)} == load().sources
 
 
 def test_a_readable_policy_file_is_taken(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 EVENT_STEP_MS = 3_600_000
 """With the clock `event` a tick stands at each whole hour."""
-HOUR_MS = 3_600_000
 
 
 def run(settings: Settings, factory: LaneFactory | None = None) -> int:
@@ -38,18 +37,17 @@ def lane_factory(settings: Settings) -> LaneFactory:
     engine = load_engine(settings.policy_file, live_from_ms)
 
     def lane(partition: int, states: MutableMapping[bytes, bytes]) -> Lane:
-        return Lane(engine, lane_settings(settings, partition, engine.policy.feeds.quiet_hours * HOUR_MS), states)
+        return Lane(engine, lane_settings(settings, partition), states)
 
     return lane
 
 
-def lane_settings(settings: Settings, partition: int, quiet_ms: int) -> LaneSettings:
+def lane_settings(settings: Settings, partition: int) -> LaneSettings:
     """What decides the order and time of a lane of this installation."""
     return LaneSettings(
         partition=partition,
         partitions=settings.partitions,
         clock=settings.clock,
         step_ms=settings.tick_seconds * 1000 if settings.clock == "wall" else EVENT_STEP_MS,
-        quiet_ms=quiet_ms,
         live_from_ms=int(settings.live_from.timestamp() * 1000) if settings.live_from else None,
     )

@@ -21,10 +21,21 @@ LANE_KEY = b"\x00lane"
 class SourceRecord(Protocol):
     """A Kafka record as aiokafka gives it. `timestamp` is in milliseconds since the epoch."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def offset(self) -> int:
+        """Where it stands in its partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """When it was written, or (in a backfill) became known."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The borrower's token."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The event's bytes."""
 
 
 class Inbox(NamedTuple):

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.alerts import Alert, AlertData, AlertStatus, Measure, Mode, Severity, alert_id, episode_id
-from streams.engine.calendar import DAY_MS, moment_of
+from streams.engine.calendar import DAY_MS, HOUR_MS, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from streams.engine import policy
 
 DETECTOR = "feed_stale"
 FIRST_STEP = "Look at the source's delivery; silence alarms of its borrowers are held until it is complete again."
@@ -30,20 +32,25 @@ class Feed(msgspec.Struct, array_like=True):
     seen_ms: int = 0
     revision: int = 0
     stale_since_ms: int = 0
+    stale_day: int = 0
 
 
 class Feeds:
-    """The sources of a lane. `quiet_ms` None means that a source without heartbeats is always complete (a plain file)."""
+    """The sources of a lane, judged by the rules of a policy.
 
-    def __init__(self, known: dict[str, Feed], quiet_ms: int | None, stale_ms: int) -> None:
+    `from_file` means that the clock is that of a whole file: what does not come was never sent, so that a source without
+    heartbeats is always complete.
+    """
+
+    def __init__(self, known: dict[str, Feed], rules: policy.Feeds, *, from_file: bool) -> None:
         self.known = known
-        self._quiet_ms = quiet_ms
-        self._stale_ms = stale_ms
+        self._policy = rules
+        self._from_file = from_file
 
     def through(self, source: str) -> int:
         """The instant through which a source is complete; a source never heard of is complete as far as time goes."""
         feed = self.known.get(source)
-        if feed is None or (not feed.beats and self._quiet_ms is None):
+        if feed is None or (self._from_file and not self._beats(source, feed)):
             return FOREVER
         return feed.complete_ms
 
@@ -51,36 +58,57 @@ class Feeds:
         """An event of a source came."""
         feed = self.known.get(source)
         if feed is None:
-            feed = self.known[source] = Feed(complete_ms=timestamp)
+            feed = self.known[source] = Feed()
+            feed.complete_ms = 0 if self._beats(source, feed) else timestamp
         feed.seen_ms = max(feed.seen_ms, timestamp)
 
     def beat(self, source: str, complete_ms: int) -> None:
         """A source says how far it is complete."""
         feed = self.known.setdefault(source, Feed())
         feed.beats = True
-        feed.complete_ms = max(feed.complete_ms, complete_ms)
+        if self._beats(source, feed):
+            feed.complete_ms = max(feed.complete_ms, complete_ms)
 
     def advance(self, now_ms: int) -> None:
         """Time has come to a tick: sources without heartbeats that are not quiet are complete up to it."""
-        for feed in self.known.values():
-            if not feed.beats and not self._is_quiet(feed, now_ms):
+        for source, feed in self.known.items():
+            if not self._beats(source, feed) and not self._is_quiet(source, feed, now_ms):
                 feed.complete_ms = max(feed.complete_ms, now_ms)
 
     def next_stale_ms(self, sources: list[str]) -> int | None:
         """When the first of the sources that send heartbeats becomes stale if nothing more comes."""
-        fresh = [self.known[s] for s in sources if self.known[s].beats and not self.known[s].stale_since_ms]
-        return min((feed.complete_ms + self._stale_ms + 1 for feed in fresh), default=None)
+        fresh = [(s, f) for s in sources if self._beats(s, f := self.known[s]) and not f.stale_since_ms]
+        return min((f.complete_ms + self._stale_ms(s) + 1 for s, f in fresh if f.complete_ms), default=None)
 
-    def _is_quiet(self, feed: Feed, now_ms: int) -> bool:
-        return self._quiet_ms is not None and now_ms - feed.seen_ms > self._quiet_ms
+    def _beats(self, source: str, feed: Feed) -> bool:
+        """Whether heartbeats are to be waited for: as the policy says, else from the first one on."""
+        expected = self._policy.sources.get(source)
+        return feed.beats if expected is None or expected.heartbeats is None else expected.heartbeats
+
+    def _stale_ms(self, source: str) -> int:
+        own = self._policy.sources.get(source)
+        return (self._policy.stale_minutes if own is None or own.stale_minutes is None else own.stale_minutes) * 60_000
+
+    def _is_quiet(self, source: str, feed: Feed, now_ms: int) -> bool:
+        own = self._policy.sources.get(source)
+        hours = self._policy.quiet_hours if own is None or own.quiet_hours is None else own.quiet_hours
+        return not self._from_file and now_ms - feed.seen_ms > hours * HOUR_MS
+
+    def _is_stale(self, source: str, feed: Feed, now_ms: int) -> bool:
+        if not self._beats(source, feed):
+            return self._is_quiet(source, feed, now_ms)
+        # Before its first heartbeat a source that owes them is as old as its first event.
+        return now_ms - (feed.complete_ms or feed.seen_ms) > self._stale_ms(source)
 
     def alerts(self, sources: list[str], now_ms: int, policy_version: str, mode: Mode) -> Iterator[Alert]:
         """An operator alert for each of the sources that has become stale, or is no longer."""
         for source in sources:
             feed = self.known[source]
-            stale = now_ms - feed.complete_ms > self._stale_ms if feed.beats else self._is_quiet(feed, now_ms)
+            stale = self._is_stale(source, feed, now_ms)
             if stale and not feed.stale_since_ms:
-                feed.stale_since_ms = max(feed.complete_ms, feed.seen_ms if not feed.beats else 0) or now_ms
+                feed.stale_since_ms = feed.complete_ms or feed.seen_ms
+                if feed.stale_since_ms // DAY_MS != feed.stale_day:
+                    feed.stale_day, feed.revision = feed.stale_since_ms // DAY_MS, 0
                 yield self._alert(source, feed, AlertStatus.OPENED, now_ms, policy_version, mode)
             elif feed.stale_since_ms and not stale:
                 yield self._alert(source, feed, AlertStatus.RESOLVED, now_ms, policy_version, mode)
@@ -90,7 +118,7 @@ class Feeds:
         self, source: str, feed: Feed, status: AlertStatus, now_ms: int, policy_version: str, mode: Mode
     ) -> Alert:
         feed.revision += 1
-        onset = date(1970, 1, 1) + timedelta(days=feed.stale_since_ms // DAY_MS)
+        onset = date(1970, 1, 1) + timedelta(days=feed.stale_day)
         episode = episode_id(DETECTOR, source, None, onset)
         identity = alert_id(episode, feed.revision, status, 1)
         behind = max(0, now_ms - feed.complete_ms) // 60_000
@@ -100,8 +128,8 @@ class Feeds:
             severity=Severity.HIGH, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
             borrower=source, onset=onset, first_step=FIRST_STEP, resolution="recovered" if resolved else None,
             reason="The source is complete again." if resolved else "The source is not complete: silence alarms are held.",
-            measures=(Measure(name="minutes_behind", value=behind, threshold=self._stale_ms // 60_000),),
+            measures=(Measure(name="minutes_behind", value=behind, threshold=self._stale_ms(source) // 60_000),),
         )  # fmt: skip
         return Alert(
             id=identity, type=f"ews.alert.{status.value}.v1", subject=source, time=moment_of(now_ms), data=data
-        )  # type: ignore[arg-type]  # the type is one of four by construction
+        )

@@ -44,7 +44,6 @@ class LaneSettings(NamedTuple):
     partitions: int
     clock: str = "wall"
     step_ms: int = 60_000
-    quiet_ms: int | None = 26 * 3_600_000
     live_from_ms: int | None = None
 
 
@@ -82,7 +81,7 @@ class Lane:
         kept = self._states.get(LANE_KEY)
         self._position = Position() if kept is None else msgspec.msgpack.decode(kept, type=Position)
         policy = self._engine.policy
-        self._feeds = Feeds(self._position.feeds, self._settings.quiet_ms, policy.feeds.stale_minutes * 60_000)
+        self._feeds = Feeds(self._position.feeds, policy.feeds, from_file=self._settings.clock == "event")
         kept_wakeups = ((token, wakeups_of(value)) for token, value in self._states.items() if token != LANE_KEY)
         self._wakeups = Wakeups(kept_wakeups, self._feeds.through)
         self._heartbeats: deque[SourceRecord] = deque()

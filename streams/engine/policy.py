@@ -11,8 +11,22 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Source(_Settings):
+    """What is expected of one source. Its name is the CloudEvents `source` of its events."""
+
+    heartbeats: bool | None = Field(
+        default=None, description="Whether it sends heartbeats; unset: it does from its first one on"
+    )
+    quiet_hours: int | None = Field(
+        default=None, ge=1, le=24 * 90, description="Its own limit in place of the general one"
+    )
+    stale_minutes: int | None = Field(default=None, ge=1, le=60 * 24 * 30, description="The same for heartbeats")
+
+
 class Feeds(_Settings):
     """When a source counts as complete, and when as stale."""
+
+    sources: dict[str, Source] = {}
 
     quiet_hours: int = Field(
         default=26,

@@ -80,7 +80,7 @@ def replay(
     """Play the lines, which come in order, and let time come to its end."""
     done = Replayed()
     states: dict[bytes, bytes] = {}
-    settings = LaneSettings(0, 1, clock="event", step_ms=HOUR_MS, quiet_ms=None, live_from_ms=live_from_ms)
+    settings = LaneSettings(0, 1, clock="event", step_ms=HOUR_MS, live_from_ms=live_from_ms)
     lane = Lane(engine, settings, states)
     offsets: Counter[str] = Counter()
     heartbeats: list[FileRecord] = []

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from streams.errors import Misconfigured
-from streams.settings import MASK, Settings, Source, load, shown
+from streams.settings import MASK, Settings, load, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,6 @@ def test_an_unknown_variable_refuses_to_start(monkeypatch: pytest.MonkeyPatch, n
             {"EWS_POLICY_FILE": "/nowhere/policy.toml"},
             "EWS_POLICY_FILE: there is no readable file /nowhere/policy.toml",
         ),
-        ({"EWS_SOURCES": '{"bank": {"heartbeat": true}}'}, "EWS_SOURCES.bank.heartbeat: Extra inputs"),
     ],
 )
 def test_every_mistake_is_one_line_with_its_name(

@@ -25,8 +25,8 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 LABELS = {
     "topic": "a topic of `schemas.topics`, without the prefix",
     "partition": "a partition number, so a lane",
-    "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; transactions: committed, failed; "
-    "notifications: sent, retried, refused, failed, duplicate; "
+    "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; "
+    "transactions: committed, failed; notifications: sent, retried, refused, failed, duplicate; "
     "alerts taken up: handled, duplicate, superseded, ignored",
     "detector": "a detector of the policy file, or feed_stale",
     "severity": "info, watch, high, critical",

@@ -114,7 +114,6 @@ def test_a_secret_is_not_quoted_in_a_mistake(monkeypatch: pytest.MonkeyPatch) ->
     assert "hunter2" not in str(refused.value)
 
 
-
 def test_a_readable_policy_file_is_taken(tmp_path: Path) -> None:
     """The file of the policy is found when it is there."""
     file = tmp_path / "policy.toml"

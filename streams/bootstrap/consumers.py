@@ -41,15 +41,15 @@ GAUGE_SECONDS = 10.0
 
 
 @contextmanager
-def case_store(settings: Settings) -> Iterator[CaseStore]:
-    """The cases, for a command. Raises Misconfigured or Unavailable."""
-    with open_database(settings.database_url) as database:
+def case_store(settings: Settings, *, create: bool = False) -> Iterator[CaseStore]:
+    """The cases. Raises Misconfigured or Unavailable."""
+    with open_database(settings.database_url, create=create) as database:
         yield CaseStore(database)
 
 
 @contextmanager
 def message_store(settings: Settings) -> Iterator[MessageStore]:
-    """The messages, for a command. Raises Misconfigured or Unavailable."""
+    """The messages. The database is made if it is not there: a pause may come before the start."""
     with open_database(settings.database_url) as database:
         yield MessageStore(database)
 
@@ -57,7 +57,7 @@ def message_store(settings: Settings) -> Iterator[MessageStore]:
 def run_case_creator(settings: Settings) -> None:
     """Keep the cases until SIGTERM or Ctrl-C."""
     log_as_json()
-    with case_store(settings) as store:
+    with case_store(settings, create=True) as store:
         asyncio.run(_case_creator(settings, store))
 
 

@@ -25,6 +25,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from streams import clock
 from streams.errors import Rejected, Unavailable
 from streams.stores.messages import Message, MessageStatus, Verdict
 
@@ -51,6 +52,8 @@ RETRY_SECONDS_AT_ONCE_MAX = 2.0
 RETRY_SECONDS_MAX = 300.0
 REST_SECONDS_MAX = 60.0
 """How long a channel on which nothing gets through is left alone at most."""
+PAUSE_SECONDS = 0.2
+"""How long a pause may take to hold back messages that are on their way to a channel."""
 IDLE_SECONDS = 1.0
 """How often a quiet notifier looks for messages whose time has come, and for the end of a pause."""
 
@@ -88,6 +91,11 @@ class Delivery:
         self._passes_failed: dict[str, int] = defaultdict(int)
         self._unrecorded: list[tuple[Message, Verdict]] = []
         self._recording = asyncio.Lock()
+        # What the pass under way knows: who was overtaken when it began, and what it has sent of each episode since.
+        self._overtaken: set[int] = set()
+        self._gone: dict[tuple[str, str], int] = {}
+        self._paused = False
+        self._pause_read_at = -PAUSE_SECONDS
         self._stages: tuple[Stage, ...] = (self._wait, self._dedup, policy, self._send)
 
     def wake(self) -> None:
@@ -132,6 +140,8 @@ class Delivery:
         due = await asyncio.to_thread(
             self._store.due, channels=awake, partitions=self._partitions(), now=now, limit=PASS_MESSAGES_MAX
         )
+        self._overtaken = await asyncio.to_thread(self._store.overtaken, due)
+        self._gone = {}
         lanes: dict[tuple[str, str], list[Message]] = defaultdict(list)
         for message in due:
             lanes[message.channel, message.borrower].append(message)
@@ -189,7 +199,8 @@ class Delivery:
 
     async def _dedup(self, message: Message) -> Verdict | None:
         """A repeat of an alert never got this far (key and channel are unique); an overtaken revision ends here."""
-        if await asyncio.to_thread(self._store.overtaken, message):
+        gone = self._gone.get((message.channel, message.episode_id), 0)
+        if message.number in self._overtaken or gone > message.revision:
             return Verdict(MessageStatus.SUPERSEDED, detail="a later revision has gone out")
         return None
 
@@ -210,6 +221,7 @@ class Delivery:
         except Rejected as no:
             log.warning("message_rejected", channel=message.channel, key=message.key, detail=str(no))
             return Verdict(MessageStatus.REJECTED, attempts=_tries(retrying), detail=str(no))
+        self._gone[message.channel, message.episode_id] = message.revision
         return Verdict(MessageStatus.SENT, attempts=_tries(retrying), sent_at=self._now())
 
     def _again(self, message: Message, detail: str, tries: int) -> Verdict:
@@ -232,7 +244,10 @@ class Delivery:
                 log.warning("channel_rests", channel=channel, seconds=seconds)
 
     async def _is_paused(self) -> bool:
-        return await asyncio.to_thread(self._store.paused_since) is not None
+        if clock.monotonic() - self._pause_read_at >= PAUSE_SECONDS:
+            self._pause_read_at = clock.monotonic()
+            self._paused = await asyncio.to_thread(self._store.paused_since) is not None
+        return self._paused
 
 
 class _NotNow(Exception):  # noqa: N818 - a signal between stages

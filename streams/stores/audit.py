@@ -87,7 +87,7 @@ def verify(connection: Connection, digests: dict[str, str]) -> Iterator[str]:
     for row in _rows(connection):
         if row.number != before.number + 1:
             yield f"between line {before.number} and line {row.number} of the audit trail lines are missing"
-        line = {column: value for column, value in row._mapping.items() if column != "hash"}  # noqa: SLF001 - SQLAlchemy's public name for it
+        line = {str(column): value for column, value in row._mapping.items() if column != "hash"}  # noqa: SLF001 - SQLAlchemy's public name for it
         if chained(before.hash, line) != row.hash:
             yield f"line {row.number} of the audit trail (case {row.case_id}) is not what was written"
         if row.case_digest:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
@@ -83,29 +85,34 @@ class Database:
         self.close()
 
 
-def open_database(url: str) -> Database:
-    """The database at `url`, its tables brought up to this release. Two processes may do this at the same time."""
-    database = connect(url)
+def open_database(url: str, *, create: bool = True) -> Database:
+    """The database at `url`, its tables brought up to this release. Two processes may do this at the same time.
+
+    Without `create`, a file that is not there is a mistake and stays absent.
+    """
+    database = connect(url, create=create)
     try:
-        migrate(database)
+        if not _is_current(database):
+            migrate(database)
     except BaseException:
         database.close()
         raise
     return database
 
 
-def connect(url: str) -> Database:
+def connect(url: str, *, create: bool = True) -> Database:
     """The database at `url` as it is."""
     where = _checked(url)
     if where.get_backend_name() == "sqlite":
+        if not create and where.database and not Path(where.database).exists():
+            raise Misconfigured(f"there is no database {where.database}: set EWS_DATABASE_URL, or start what fills it")
         return Database(_sqlite(where))
     return Database(create_engine(where, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}))
 
 
 def migrate(database: Database, revision: str = "head", *, down: bool = False) -> None:
     """Bring the tables up (or down) to `revision`, in one transaction and under a lock."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config = _scripts()
     try:
         with database.write() as connection:
             _lock(connection)
@@ -117,6 +124,22 @@ def migrate(database: Database, revision: str = "head", *, down: bool = False) -
         ) from unknown
     except Unavailable as fault:
         raise _at_start(database, fault) from fault
+
+
+def _scripts() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+def _is_current(database: Database) -> bool:
+    """Whether there is nothing to migrate, asked without any lock."""
+    try:
+        with database.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+    except Unavailable as fault:
+        raise _at_start(database, fault) from fault
+    return found == ScriptDirectory.from_config(_scripts()).get_current_head()
 
 
 def _lock(connection: Connection) -> None:

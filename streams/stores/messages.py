@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, exists, func, or_, select
+from sqlalchemy import delete, exists, func, or_, select
 
 from streams.stores import offsets
 from streams.stores.tables import messages, switches
@@ -96,7 +96,7 @@ class MessageTransaction:
             return 0
         rows = [_row(message) for message in new]
         statement = insert(self._connection, messages).on_conflict_do_nothing(index_elements=["key", "channel"])
-        return sum(self._connection.execute(statement.values(row)).rowcount for row in rows)
+        return self._connection.execute(statement, rows).rowcount
 
 
 class MessageStore:
@@ -138,16 +138,20 @@ class MessageStore:
         with self.database.read() as connection:
             return [_message(row) for row in connection.execute(query.order_by(messages.c.number).limit(limit))]
 
-    def overtaken(self, message: Message) -> bool:
-        """Whether a later revision of the same episode has gone out on the channel."""
-        later = and_(
-            messages.c.episode_id == message.episode_id,
-            messages.c.channel == message.channel,
-            messages.c.revision > message.revision,
-            messages.c.status == MessageStatus.SENT.value,
+    def overtaken(self, waiting: Sequence[Message]) -> set[int]:
+        """The numbers of those messages of whose episode a later revision has gone out on the same channel."""
+        later = messages.alias()
+        query = select(messages.c.number).where(
+            messages.c.number.in_([message.number for message in waiting]),
+            exists().where(
+                later.c.episode_id == messages.c.episode_id,
+                later.c.channel == messages.c.channel,
+                later.c.revision > messages.c.revision,
+                later.c.status == MessageStatus.SENT.value,
+            ),
         )
         with self.database.read() as connection:
-            return bool(connection.scalar(select(exists().where(later))))
+            return set(connection.scalars(query))
 
     def record(self, verdicts: Sequence[tuple[Message, Verdict]]) -> None:
         """Write down what became of messages."""

@@ -112,7 +112,7 @@ def import_file(path: Path, mapping: Mapping, out: Path, refused: Callable[[Refu
 
 
 class Importer:
-    """Turns rows into events, in the order of the export: what is outstanding on a loan follows from the rows before."""
+    """Turns rows into events, in the order of the export: what is outstanding follows from the rows before."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping

@@ -71,13 +71,15 @@ class Measure(BaseModel):
 
 
 class LoanPosition(BaseModel):
-    """Where a loan of the borrower stands when the alert is made. Days past due as defined in docs/promises.md."""
+    """Where a loan of the borrower stands when the alert is made."""
 
     model_config = ConfigDict(frozen=True)
 
     loan: Token
     currency: Currency
-    days_past_due: int
+    days_past_due: int = Field(
+        description="Local date in the servicing zone minus the due date of the oldest installment not fully paid"
+    )
     bucket: str = Field(description="M0 current, M1 1-30, M2 31-60, ...")
     overdue_minor: Total
     outstanding_minor: Total

@@ -151,7 +151,10 @@ class LoanDisbursedData(_Frozen):
 
 
 class ScheduleChangeReason(StrEnum):
-    """Why a schedule was replaced. It decides how days past due go on (see docs/promises.md)."""
+    """Why a schedule was replaced, which decides how days past due go on.
+
+    An extension and a plan count from the new dates, a re-age begins at 0, forbearance freezes them.
+    """
 
     EXTENSION = "extension"
     RE_AGE = "re_age"

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -21,6 +21,8 @@ RETURNED = load(GOLDEN / "events" / "ews.repayment.returned.v1.full.json")
 GOLDENS = [path.read_bytes() for path in files("events")]
 PERSON = "Zhang San 13800138000"
 CARD = 4_111_111_111_111_111_111
+patient = settings(deadline=None)
+"""A busy machine is no failure."""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -47,6 +49,7 @@ def _event(event: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return event | {name: value for name, value in changes.items() if name not in event["data"]} | {"data": data}
 
 
+@patient
 @given(st.none() | st.binary())
 @example(b"\xff\xfe{}")
 @example(b"{}")
@@ -58,6 +61,7 @@ def test_any_bytes_give_an_event_or_a_reason(value: bytes | None) -> None:
     assert isinstance(outcome, Event) or outcome.reason in Reason
 
 
+@patient
 @given(st.data())
 def test_a_damaged_event_gives_an_event_or_a_reason(data: st.DataObject) -> None:
     """A real event with some bytes replaced, dropped or doubled never raises anything but InvalidEvent."""
@@ -69,6 +73,7 @@ def test_a_damaged_event_gives_an_event_or_a_reason(data: st.DataObject) -> None
     assert isinstance(outcome, Event) or outcome.reason in Reason
 
 
+@patient
 @given(st.sampled_from(GOLDENS), st.data(), JSON)
 def test_any_json_in_any_field_gives_an_event_or_a_reason(golden: bytes, data: st.DataObject, value: Any) -> None:
     """A field of any JSON type and size is read or refused; what is read can be written and read again."""
@@ -83,6 +88,7 @@ def test_any_json_in_any_field_gives_an_event_or_a_reason(golden: bytes, data: s
         assert outcome.reason in (Reason.INVALID, Reason.UNKNOWN_TYPE)
 
 
+@patient
 @given(st.sampled_from(GOLDENS), st.data(), st.sampled_from([PERSON, CARD, [PERSON], {PERSON: PERSON}, float(CARD)]))
 def test_a_refusal_never_quotes_what_was_sent(golden: bytes, data: st.DataObject, value: Any) -> None:
     """A person's name or number in the wrong place does not reach the detail, which goes into headers and logs."""
@@ -201,6 +207,7 @@ def test_a_time_is_an_instant(time: str, expected: datetime) -> None:
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2199, 12, 30), timezones=st.timezones(), allow_imaginary=False)  # noqa: DTZ001
 
 
+@patient
 @given(MOMENTS)
 def test_a_time_built_in_python_is_written_and_read_as_the_same_instant(time: datetime) -> None:
     """Producers in Python may use any aware datetime, whatever its zone."""
@@ -215,6 +222,7 @@ def test_a_naive_time_is_refused_in_python_too() -> None:
         FeedHeartbeatData(source="core", complete_through=datetime(2026, 3, 1))  # noqa: DTZ001 - that is the point
 
 
+@patient
 @given(st.text(st.characters(categories=["Cs"]), min_size=1))
 def test_lone_surrogates_in_a_parsed_object_are_refused(text: str) -> None:
     """Other JSON parsers let lone surrogates through; an event with one cannot be written, so it is refused."""

@@ -4,15 +4,18 @@ import contextlib
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.codec import InvalidEvent, Reason
 from schemas.deadletters import DETAIL_CHARS_MAX, DeadLetterHeaders
 
+patient = settings(deadline=None)
+"""A busy machine is no failure."""
 NUMBERS = st.integers(0, 2**63 - 1)
 
 
+@patient
 @given(st.sampled_from(Reason), st.text(st.characters(codec="utf-8")), NUMBERS, NUMBERS, st.integers(-1, 2**63 - 1))
 def test_headers_survive_kafka(reason: Reason, detail: str, partition: int, offset: int, timestamp: int) -> None:
     """What is written into headers is read back, the detail cut to its limit."""
@@ -24,6 +27,7 @@ def test_headers_survive_kafka(reason: Reason, detail: str, partition: int, offs
     assert detail[: DETAIL_CHARS_MAX - 1] == headers.detail[: DETAIL_CHARS_MAX - 1]
 
 
+@patient
 @given(st.lists(st.tuples(st.sampled_from([*DeadLetterHeaders.model_fields, "other"]), st.none() | st.binary())))
 def test_any_headers_are_read_or_refused(headers: list[tuple[str, bytes | None]]) -> None:
     """Headers that something else wrote are refused as an invalid event, never with another exception."""

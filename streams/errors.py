@@ -1,11 +1,11 @@
 """Four kinds of failure, because there are four things to do about one.
 
-    InvalidEvent (schemas.codec)   dead-letter it, never retry
-    EarlyWarningError
-      Misconfigured                refuse to start: the person who started it must change something
-      Unavailable                  back off and retry, commit nothing
-      Rejected                     the other side said no: record it and go on
-      DeadLetterLimit              too many dead letters: the fault is ours or the producer's, so stop
+InvalidEvent (schemas.codec)   dead-letter it, never retry
+EarlyWarningError
+  Misconfigured                refuse to start: the person who started it must change something
+  Unavailable                  back off and retry, commit nothing
+  Rejected                     the other side said no: record it and go on
+  DeadLetterLimit              too many dead letters: the fault is ours or the producer's, so stop
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class DeadLetterLimit(EarlyWarningError):  # noqa: N818 - named for what is wron
     """Too many records of a topic's partition in a row were dead letters. Exit code 3, nothing committed."""
 
     def __init__(self, topic: str, partition: int, detail: str) -> None:
-        super().__init__(f"{topic}/{partition}: {detail}; look at `ews dead-letters list`, mend the producer or the schema, start again")
+        what_to_do = "look at `ews dead-letters list`, mend the producer or the schema, start again"
+        super().__init__(f"{topic}/{partition}: {detail}; {what_to_do}")
         self.topic = topic
         self.partition = partition

@@ -1,0 +1,138 @@
+"""The reference job that throughput is compared on: three rules over JSON events, with state for each borrower.
+
+The events are plain JSON, not CloudEvents, so that every system has the same work to do. The rules: money out over 30
+days beyond twenty times the money in; under 70 % paid of the last twelve due; three lenders within seven days.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from streams.engine.drain import LANE_KEY, Effects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableMapping
+
+    from streams.engine.drain import Inbox
+
+DAY_SECONDS = 86_400
+OUTFLOW_DAYS, OUTFLOW_FACTOR, OUTFLOW_FLOOR = 30, 20, 100_000
+PAID_LAST, PAID_MIN_COUNT, PAID_SHARE = 12, 3, 0.7
+LENDER_DAYS, LENDERS = 7, 3
+
+State = dict[str, Any]
+"""What the rules keep of a borrower; {} for a new one."""
+
+
+def apply(state: State, event: Mapping[str, Any]) -> str | None:
+    """Apply one event to a borrower's state. The name of the rule that it breaks, or None."""
+    day = int(event["occurred_at"] // DAY_SECONDS)
+    match event["kind"]:
+        case "transaction":
+            return _outflow(state.setdefault("tx", {}), day, event["amount"])
+        case "repayment":
+            return _paid(state.setdefault("rp", []), event["due"], event["paid"])
+        case _:
+            return _lenders(state.setdefault("bq", []), day, event["lender_id"])
+
+
+def _outflow(days: dict[str, list[float]], day: int, amount: float) -> str | None:
+    key = str(day)
+    if key not in days:
+        for old in [known for known in days if int(known) <= day - OUTFLOW_DAYS]:
+            del days[old]
+        days[key] = [0.0, 0.0]
+    days[key][amount < 0] += abs(amount)
+    came = sum(both[0] for both in days.values())
+    left = sum(both[1] for both in days.values())
+    return "outflow" if left > OUTFLOW_FACTOR * came + OUTFLOW_FLOOR else None
+
+
+def _paid(last: list[list[float]], due: float, paid: float) -> str | None:
+    last.append([due, paid])
+    del last[:-PAID_LAST]
+    owed, got = sum(both[0] for both in last), sum(both[1] for both in last)
+    return "ratio" if len(last) >= PAID_MIN_COUNT and got < PAID_SHARE * owed else None
+
+
+def _lenders(seen: list[list[Any]], day: int, lender: str) -> str | None:
+    seen.append([day, lender])
+    while seen[0][0] <= day - LENDER_DAYS:
+        seen.pop(0)
+    return "multi" if len({known[1] for known in seen}) >= LENDERS else None
+
+
+def events(borrowers: int, count: int, seed: int = 1) -> Iterator[tuple[str, str, bytes]]:
+    """Topic, borrower and value of `count` events of the job, in the order of their times."""
+    state = seed
+    for number in range(count):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        draw, who = state >> 33, (state >> 20) % borrowers
+        borrower = f"b{who:07d}"
+        event: dict[str, Any] = {
+            "event_id": f"e{number}", "borrower_id": borrower, "occurred_at": 1_700_000_000.0 + number * 120.0
+        }  # fmt: skip
+        kind = draw % 20
+        if kind < 16:  # noqa: PLR2004 - four fifths are transactions
+            event |= {"kind": "transaction", "amount": float(draw % 9_000) - 6_000.0}
+            topic = "transactions"
+        elif kind < 18:  # noqa: PLR2004 - a tenth are repayments
+            event |= {"kind": "repayment", "due": 1_000.0, "paid": 1_000.0 if draw % 7 else 0.0}
+            topic = "repayments"
+        else:
+            event |= {"kind": "inquiry", "lender_id": f"l{draw % 50}"}
+            topic = "bureau"
+        yield topic, borrower, orjson.dumps(event)
+
+
+class RulesLane:
+    """The job as the logic of a lane: the product's shell, transactions and recovery with just these rules."""
+
+    def __init__(self, states: MutableMapping[bytes, bytes]) -> None:
+        self._states = states
+        kept = states.get(LANE_KEY)
+        self._positions: dict[str, int] = orjson.loads(kept) if kept else {}
+
+    @property
+    def positions(self) -> Mapping[str, int]:
+        """Next offset of each topic."""
+        return self._positions
+
+    def due_ms(self) -> int | None:
+        """Nothing waits for time."""
+        return None
+
+    def drain(self, inbox: Inbox) -> Effects | None:
+        """Apply all that is there; the rules do not depend on the order of the topics."""
+        effects = Effects(counts=Counter())
+        touched: dict[bytes, State] = {}
+        steps = []
+        for topic, records in inbox.records.items():
+            fresh = [record for record in records if record.offset >= self._positions.get(topic, 0)]
+            for record in fresh:
+                event = orjson.loads(record.value or b"{}")
+                key = record.key or b""
+                if key not in touched:
+                    kept = self._states.get(key)
+                    touched[key] = orjson.loads(kept) if kept else {}
+                rule = apply(touched[key], event)
+                if rule is not None:
+                    effects.alerts.append((key, orjson.dumps({"alert": rule, "event": event["event_id"]})))
+            if fresh:
+                steps.append(["run", topic, fresh[0].offset, fresh[-1].offset + 1])
+                effects.positions[topic] = self._positions[topic] = fresh[-1].offset + 1
+        if not steps:
+            return None
+        effects.states = {key: orjson.dumps(state) for key, state in touched.items()}
+        effects.states[LANE_KEY] = orjson.dumps(self._positions)
+        effects.order = orjson.dumps({"v": 1, "steps": steps})
+        return effects
+
+    def committed(self, effects: Effects) -> None:
+        """Take the new states in."""
+        for key, value in effects.states.items():
+            if value is not None:
+                self._states[key] = value

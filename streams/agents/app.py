@@ -76,6 +76,8 @@ class WorkerApp(App):
             topic_disable_leader=True,
             stream_buffer_maxsize=2 * settings.partitions,
             stream_wait_empty=False,
+            # Standbys are assigned like lanes, without their sources.
+            table_standby_replicas=0,
             # Nothing is committed by Faust: its commit and livelock tasks sleep.
             broker_commit_interval=NEVER_SECONDS,
             consumer_group_instance_id=settings.instance_id,
@@ -144,7 +146,12 @@ def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: 
         new_producer=lambda partition: LaneProducer(
             options, group=group_id(settings), partition=partition, topic=topic, agent=AGENT
         ),
-        changelog=ChangelogReader(options, topic(topics.STATE), ends, lambda records: lanes.recovering(records)),
+        changelog=ChangelogReader(
+            options,
+            topic(topics.STATE),
+            ends,
+            lambda records: lanes.recovering(records),  # noqa: PLW0108 - it is bound below
+        ),
         feeds=Feeds(
             options,
             topic(EventTopic.FEEDS),

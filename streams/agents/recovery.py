@@ -88,6 +88,8 @@ class ChangelogReader:
         consumer = self._consumer
         parts = [TopicPartition(self.topic, partition) for partition in partitions]
         states: dict[int, States] = {part.partition: {} for part in parts}
+        if not parts:
+            return {}, {}
         # Under read_committed this is the last stable offset, and what the fenced owner left open is aborted by now.
         begins, ends = await self._ends.of(parts)
         consumer.assign(parts)
@@ -101,7 +103,8 @@ class ChangelogReader:
             self._on_records(sum(map(len, fetched.values())))
             # The position, not the last record, says that it is done: markers take offsets too.
             open_ = {part for part in open_ if await consumer.position(part) < ends[part]}
-        consumer.unsubscribe()
+        # Paused and not unsubscribed: aiokafka's fetching task dies of that when it is between two assignments.
+        consumer.pause(*parts)
         return states, {part.partition: end for part, end in ends.items()}
 
 

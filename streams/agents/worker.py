@@ -35,14 +35,10 @@ log = structlog.get_logger(__name__)
 async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics) -> int:
     """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start."""
     asked = _stop_signal()
-    await require_topics(settings, USED)
     app = WorkerApp(settings, factory, metrics)
     watchdog = Watchdog(app.stalled_since)
     async with serve(settings, ready=lambda: app.ready, registry=metrics.registry):
-        try:
-            await app.lanes.connect()
-        except KafkaError as error:
-            raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {type(error).__name__}") from error
+        await _connect(app, settings)
         watchdog.start()
         log.info("worker.starting", group=group_id(settings), instance=settings.instance_id, clock=settings.clock)
         running = asyncio.create_task(app.start())
@@ -54,6 +50,18 @@ async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics)
         running.cancel()
     log.info("worker.stopped")
     return Exit.OK
+
+
+async def _connect(app: WorkerApp, settings: Settings) -> None:
+    """Checks the topics while it opens connections: after a crash each round trip counts."""
+    connecting = asyncio.create_task(app.lanes.connect())
+    try:
+        await require_topics(settings, USED)
+        await connecting
+    except KafkaError as error:
+        raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {type(error).__name__}") from error
+    finally:
+        connecting.cancel()
 
 
 def _stop_signal() -> asyncio.Event:

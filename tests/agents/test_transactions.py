@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from streams.agents import transactions
+from streams.agents.exits import Exit
+from streams.agents.transactions import LaneProducer
+from streams.engine.drain import DeadLetter, Effects
+
+
+class Left(BaseException):
+    """Stands for the end of the process."""
+
+
+class FakeProducer:
+    """Notes what is asked of it, in order, and fails where it is told to."""
+
+    def __init__(self, *, refuse: BaseException | None = None, hang: bool = False) -> None:
+        self.calls: list[Any] = []
+        self.refuse = refuse
+        self.hang = hang
+
+    def create_batch(self) -> BatchBuilder:
+        """A batch as the real one makes it."""
+        return BatchBuilder(transactions.BATCH_BYTES, 0, is_transactional=1)
+
+    async def begin_transaction(self) -> None:
+        """Notes it."""
+        self.calls.append("begin")
+
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[None]:
+        """Notes it; the delivery comes later."""
+        self.calls.append((topic, partition, batch.record_count()))
+        delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.refuse is not None:
+            delivered.set_exception(self.refuse)
+        elif not self.hang:
+            asyncio.get_running_loop().call_later(0.01, delivered.set_result, None)
+            delivered.add_done_callback(lambda _: self.calls.append(f"delivered {topic}"))
+        return delivered
+
+    async def send_offsets_to_transaction(self, offsets: dict[TopicPartition, int], group: str) -> None:
+        """Notes it."""
+        self.calls.append((offsets, group))
+
+    async def commit_transaction(self) -> None:
+        """Notes it."""
+        self.calls.append("commit")
+
+
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
+    """The exit codes that the process would have ended with."""
+    codes: list[Exit] = []
+
+    def leave(code: Exit, *_: Any, **__: Any) -> None:
+        codes.append(code)
+        raise Left
+
+    def leave_on(_: BaseException, code: Exit = Exit.CRASHED) -> None:
+        leave(code)
+
+    monkeypatch.setattr(transactions, "leave", leave)
+    monkeypatch.setattr(transactions, "leave_on", leave_on)
+    return codes
+
+
+def lane_producer(fake: FakeProducer) -> LaneProducer:
+    """A lane's producer on a fake one."""
+    producer = LaneProducer({}, group="app", partition=3, topic=lambda name: f"x-{name}", agent="lanes")
+    producer._producer = fake
+    return producer
+
+
+EFFECTS = Effects(alerts=[(b"k", b"a")], states={b"k": b"1", b"gone": None}, order=b"{}")
+
+
+async def test_offsets_go_when_all_is_delivered_and_the_commit_last() -> None:
+    """Every delivery is awaited before the offsets: aiokafka commits a transaction of which a part was refused."""
+    fake = FakeProducer()
+    assert await lane_producer(fake).commit(EFFECTS, {"repayments": 7}) == 4
+    assert fake.calls[0] == "begin"
+    assert {("x-order", 3, 1), ("x-alerts", 3, 1), ("x-state", 3, 2)} == set(fake.calls[1:4])
+    assert {"delivered x-order", "delivered x-alerts", "delivered x-state"} == set(fake.calls[4:7])
+    assert fake.calls[7:] == [({TopicPartition("x-repayments", 3): 7}, "app"), "commit"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (MessageSizeTooLargeError(), Exit.TRANSACTION_FAILED),
+        (KafkaError(), Exit.TRANSACTION_FAILED),
+        (ProducerFenced(), Exit.FENCED),
+    ],
+)
+async def test_a_refused_produce_ends_the_process(left: list[Exit], refusal: BaseException, code: Exit) -> None:
+    """Nothing goes on after a failed delivery, and the commit is not sent."""
+    fake = FakeProducer(refuse=refusal)
+    with pytest.raises(Left):
+        await lane_producer(fake).commit(EFFECTS, {"repayments": 7})
+    assert left == [code]
+    assert "commit" not in fake.calls
+
+
+async def test_one_deadline_bounds_the_transaction(left: list[Exit], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction that hangs ends the process: aiokafka would retry for ever."""
+    monkeypatch.setattr(transactions, "DEADLINE_SECONDS", 0.05)
+    fake = FakeProducer(hang=True)
+    with pytest.raises(Left):
+        await lane_producer(fake).commit(EFFECTS, {})
+    assert left == [Exit.TRANSACTION_DEADLINE]
+
+
+def test_the_deadline_is_below_the_broker_s() -> None:
+    """Past the broker's time-out it aborts in silence what we would take for committed."""
+    assert transactions.DEADLINE_SECONDS * 1000 < transactions.TRANSACTION_TIMEOUT_MS
+
+
+@pytest.mark.parametrize("size", [transactions.RECORD_BYTES_MAX, 3_000_000])
+async def test_sizes_are_checked_before_sending(left: list[Exit], size: int) -> None:
+    """A record that its topic would refuse ends the process before anything is sent."""
+    fake = FakeProducer()
+    with pytest.raises(Left):
+        await lane_producer(fake).commit(Effects(alerts=[(b"k", b"x" * size)]), {})
+    assert left == [Exit.RECORD_TOO_LARGE]
+    assert fake.calls == []
+
+
+async def test_a_dead_letter_may_be_as_large_as_the_largest_event() -> None:
+    """The raw bytes of an event at the sources' limit fit into its dead letter, with the headers."""
+    fake = FakeProducer()
+    letter = DeadLetter(b"k", b"x" * 1_048_000, [("reason", b"too_large"), ("detail", b"y" * 500)])
+    assert await lane_producer(fake).commit(Effects(dead_letters=[letter]), {}) == 1
+
+
+async def test_many_records_are_spread_over_batches() -> None:
+    """States beyond the size of a batch go in several, in order, and none is lost at the seam."""
+    fake = FakeProducer()
+    states: dict[bytes, bytes | None] = {b"%d" % n: b"x" * 1_000 for n in range(2_000)}
+    assert await lane_producer(fake).commit(Effects(states=states), {}) == 2_000
+    assert sum(call[2] for call in fake.calls if isinstance(call, tuple) and call[0] == "x-state") == 2_000

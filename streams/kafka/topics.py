@@ -84,6 +84,19 @@ async def require_topics(settings: Settings, bare_names: Iterable[str] | None = 
         raise Misconfigured("; ".join(mistakes))
 
 
+async def partition_counts(settings: Settings, bare_names: Iterable[str]) -> dict[str, int]:
+    """How many partitions each of these topics has. Raises Misconfigured for a missing one, or Unavailable."""
+    names = {topic_name(settings, bare): bare for bare in bare_names}
+    async with _admin(settings) as admin:
+        there = await _described(admin, names)
+    if missing := sorted(names.keys() - there.keys()):
+        raise Misconfigured(
+            f"there is no topic {', '.join(missing)} on {settings.bootstrap_servers}: "
+            "is EWS_TOPIC_PREFIX right? `ews topics create` makes them"
+        )
+    return {bare: there[name].partitions for name, bare in names.items()}
+
+
 @contextlib.asynccontextmanager
 async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client. What goes wrong while it is used, time included, is Unavailable."""

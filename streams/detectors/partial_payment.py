@@ -44,11 +44,13 @@ class PartialPayment(Detector):
         """Each recent installment that was paid in part when its due day had passed."""
         for loan in view.loans:
             day = view.day(loan) if loan.status == ACTIVE else loan.ended_on
+            known = view.episode(self.key, loan.id)
             for line in loan.installments:
                 if line.due >= day:
                     break
                 late = line.cleared is None or line.cleared > line.due
-                if late and line.paid and line.due > max(day - self.lookback_days, loan.watched_from):
+                recent = line.due > max(day - self.lookback_days, loan.watched_from)
+                if late and line.paid and (recent or (known is not None and known.onset == line.due)):
                     yield from self._weigh(loan, line)
 
     def _weigh(self, loan: Loan, line: Installment) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
+from streams.engine.arrears import loan_of, loan_over
 from streams.engine.calendar import midnight_ms
 from streams.engine.detector import Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
@@ -47,7 +48,7 @@ class PaymentRatioDrop(Detector):
             if loan.status != ACTIVE:
                 continue
             due = self._due(loan, view.day(loan))
-            ratio, short = _share(due, {line.number: line.paid for line in due})
+            ratio, short = _share(due, {line.number: line.paid for line in due}, loan.materiality)
             if short >= self.short_min and ratio < self.ratio_min:
                 low = ratio < self.high_below
                 yield Finding(
@@ -77,14 +78,14 @@ class PaymentRatioDrop(Detector):
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Never true if what was valued before its first day was enough; else the borrower has caught up."""
-        loan = next((loan for loan in view.loans if loan.id == episode.loan), None)
-        if loan is None or loan.status != ACTIVE:
-            return ended(episode, "closed", "The loan is over.")
-        due = self._due(loan, episode.onset)
-        ratio, short = _share(due, loan.paid_by(episode.onset - 1))
+        over = loan_over(view, episode)
+        loan = loan_of(view, episode)
+        if over is not None or loan is None:
+            return over or ended(episode, "closed", "The loan is over.")
+        if any(day >= episode.onset for day, _ in loan.rescheduled):
+            return ended(episode, "rescheduled", "The loan has a new schedule.")
+        ratio, short = _share(self._due(loan, episode.onset), loan.paid_by(episode.onset - 1), loan.materiality)
         if short < self.short_min or ratio >= self.ratio_min:
-            if any(day >= due_line.due for day, _ in loan.rescheduled for due_line in loan.installments[:1]):
-                return ended(episode, "rescheduled", "The loan has a new schedule.")
             return ended(episode, "disproved", "Payments valued in time show that enough was paid.")
         return ended(episode, "cured", "The share that is paid has risen again.")
 
@@ -94,7 +95,8 @@ class PaymentRatioDrop(Detector):
         ]
 
 
-def _share(due: list[Installment], paid: dict[int, int]) -> tuple[float, int]:
+def _share(due: list[Installment], paid: dict[int, int], materiality: int) -> tuple[float, int]:
+    """What part of what fell due is paid, and how many are short by more than the materiality."""
     owed = sum(line.amount for line in due)
     got = sum(min(paid.get(line.number, 0), line.amount) for line in due)
-    return got / owed if owed else 1.0, sum(paid.get(line.number, 0) < line.amount for line in due)
+    return got / owed if owed else 1.0, sum(line.amount - paid.get(line.number, 0) > materiality for line in due)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.detector import Detector, Finding
+from streams.engine.arrears import loan_over
+from streams.engine.detector import Detector, Finding, ended
 from streams.engine.loan import ACTIVE, RETURNED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from streams.engine.borrower import Episode
     from streams.engine.detector import BorrowerView
 
 
@@ -51,3 +53,7 @@ class ReturnedPayment(Detector):
                     (Measure(name="returned_in_a_row", value=len(run), threshold=self.in_a_row),),
                     tuple(p.event for p in reversed(run[:8]) if p.event),
                 )
+
+    def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
+        """A payment stands again, or the loan is over."""
+        return loan_over(view, episode) or ended(episode, "recovered", "A payment has come and stands.")

@@ -1,11 +1,15 @@
-"""Runs of days past due as detectors judge them: begun by a due day, ended by a value day, a new schedule or the loan's end."""
+"""Runs of days past due as detectors judge them.
+
+A run is begun by a due day and ended by a value day, a new schedule or the loan's end.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from streams.engine.calendar import midnight_ms
 from streams.engine.detector import Finding, Wakeup, ended, next_rung_at
-from streams.engine.loan import ACTIVE, CLOSED, Loan, Spell
+from streams.engine.loan import ACTIVE, CHARGED_OFF, CLOSED, Loan, Spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +58,41 @@ def _over(loan: Loan, spell: Spell, day: int) -> str | None:
 def next_rung(
     view: BorrowerView, loan: Loan, steps: tuple[int, ...], first: int = 0, last: int | None = None
 ) -> Iterator[Wakeup]:
-    """When the oldest unpaid of the installments [first, last) reaches its next rung."""
+    """When the oldest unpaid of the installments [first, last) reaches its next rung, or its forbearance ends."""
     line = next((line for line in loan.installments[first:last] if line.cleared is None), None)
-    if line is not None and loan.status == ACTIVE:
-        wakeup = next_rung_at(loan, line.due, steps, view.day(loan))
-        if wakeup is not None:
-            yield wakeup
+    if line is None or loan.status != ACTIVE:
+        return
+    day = view.day(loan)
+    wakeup = next_rung_at(loan, line.due, steps, day)
+    if wakeup is not None:
+        yield wakeup
+    for _, until in loan.freezes:
+        if until is not None and until > day:
+            yield Wakeup(midnight_ms(until, loan.zone), loan.source)
 
 
 def no_longer_overdue(view: BorrowerView, episode: Episode) -> Finding:
     """An open episode whose run is gone: a new schedule took it, or a payment valued in time disproved it."""
-    loan = next((loan for loan in view.loans if loan.id == episode.loan), None)
-    if loan is not None and any(day >= episode.onset for day, _ in loan.rescheduled):
+    loan = loan_of(view, episode)
+    if loan is None or (loan.status != ACTIVE and loan.ended_on <= episode.onset):
+        return ended(episode, "disproved", "The loan was over before the due day.")
+    line = next((line for line in loan.installments if line.due == episode.onset), None)
+    paid_in_time = line is not None and line.cleared is not None and line.cleared <= line.due
+    if not paid_in_time or any(day == line.cleared for day, _ in loan.rescheduled):  # type: ignore[union-attr]
         return ended(episode, "rescheduled", "The loan has a new schedule.")
     return ended(episode, "disproved", "A payment valued in time shows that the installment was paid.")
+
+
+def loan_of(view: BorrowerView, episode: Episode) -> Loan | None:
+    """The loan of an episode, or None if it is not kept any more."""
+    return next((loan for loan in view.loans if loan.id == episode.loan), None)
+
+
+def loan_over(view: BorrowerView, episode: Episode) -> Finding | None:
+    """The last word on an episode whose loan is over, or None while the loan runs."""
+    loan = loan_of(view, episode)
+    if loan is not None and loan.status == ACTIVE:
+        return None
+    if loan is not None and loan.status == CHARGED_OFF:
+        return ended(episode, "charged_off", "The loan was charged off.")
+    return ended(episode, "closed", "The loan is over.")

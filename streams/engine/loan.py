@@ -235,7 +235,7 @@ class Loan(msgspec.Struct, array_like=True):
             [p for p in self.payments if p.valued <= day],
             baked_installments=self.baked_installments, materiality=self.materiality,
         )  # fmt: skip
-        twin.baked_payments = min(self.baked_payments, len(twin.payments))
+        twin.baked_payments = sum(p.valued <= day for p in self.payments[: self.baked_payments])
         twin.reallocate()
         return {line.number: line.paid for line in twin.installments}
 

@@ -62,6 +62,9 @@ class Engine:
         self._live_from_ms = live_from_ms
         self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
         self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
+        self._of_loans = [
+            d for d in self.detectors if any(model.model_fields["type"].default in d.listens for model in LOAN_FACTS)
+        ]
         self._asked_by = {
             detector.key: {m.name for m in detector.measures()} for detector in self.detectors
         }  # fmt: skip
@@ -134,10 +137,12 @@ class Engine:
         through: Callable[[str], int],
     ) -> Outcome:
         rejected: list[tuple[Waiting, Reason, str]] = []
+        detectors = self._by_type[event.type]
         if isinstance(event, events.LoanOpened | events.LoanSnapshot):
             if not open_loan(borrower, event, self.policy.servicing):
                 return UNCHANGED
-            rejected = list(self._release(borrower, event.data.loan))
+            if any(waiting.loan == event.data.loan for waiting in borrower.waiting):
+                rejected, detectors = list(self._release(borrower, event.data.loan)), self._of_loans
         elif type(event) in LOAN_FACTS:
             loan = borrower.loan(event.data.loan)  # type: ignore[attr-defined]
             if loan is None:
@@ -146,7 +151,7 @@ class Engine:
                 return UNCHANGED
         else:
             return self._measured(token, borrower, event, at_ms, through)
-        alerts = self._judge(token, borrower, self._by_type[event.type], at_ms, through, event.traceparent)
+        alerts = self._judge(token, borrower, detectors, at_ms, through, event.traceparent)
         return Outcome(alerts, rejected=rejected)
 
     def _measured(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from collections import Counter
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -12,12 +13,20 @@ from schemas import events
 from schemas.alerts import Alert
 from schemas.codec import decode, encode
 from schemas.events import Topic
+from schemas.topics import SOURCES
 from streams.bootstrap.policy import detector_class, load_detectors
+from streams.engine.borrower import restore
 from streams.engine.calendar import ms_of
-from streams.engine.drain import LANE_KEY, Effects
+from streams.engine.drain import LANE_KEY, Inbox
 from streams.engine.engine import Engine
 from streams.engine.lane import Lane, LaneSettings
 from streams.engine.policy import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from streams.engine.borrower import Borrower
+    from streams.engine.drain import DeadLetter, Effects
 
 ZONE = "Asia/Shanghai"
 START = date(2025, 1, 1)
@@ -85,7 +94,14 @@ def paid(
 
 def returned(day: float, payment: str, reason: str = "AM04", *, loan: str = "l-1", **more: Any) -> events.Event:
     """A returned repayment."""
-    return event(events.RepaymentReturned, at(day, 15), loan=loan, payment_id=payment, reason_code=reason, **more)
+    return event(
+        events.RepaymentReturned,
+        at(day, more.pop("hour", 15)),
+        loan=loan,
+        payment_id=payment,
+        reason_code=reason,
+        **more,
+    )
 
 
 def booked(
@@ -98,6 +114,29 @@ def booked(
     }  # fmt: skip
     data |= {k: v for k, v in (("balance_after_minor", balance), ("purpose", purpose)) if v is not None}
     return event(events.TransactionBooked, at(day, hour), source=more.pop("source", BANK), **more, **data)
+
+
+def rescheduled(
+    day: float, reason: str, due_days: list[int], amount: int = 1_000, *, first: int = 1, loan: str = "l-1",
+    effective: int | None = None, until: int | None = None, **more: Any,
+) -> events.Event:  # fmt: skip
+    """A new schedule of the unpaid rest (or, with no due days, a forbearance)."""
+    lines = [{**line, "number": line["number"] + first - 1} for line in schedule(due_days, amount)]
+    data: dict[str, Any] = {"loan": loan, "reason": reason, "schedule": lines}
+    data["effective_on"] = on(int(day) if effective is None else effective).isoformat()
+    if until is not None:
+        data["until"] = on(until).isoformat()
+    return event(events.ScheduleChanged, at(day), **more, **data)
+
+
+def closed(day: float, *, loan: str = "l-1", **more: Any) -> events.Event:
+    """A loan is over."""
+    return event(events.LoanClosed, at(day), loan=loan, **more)
+
+
+def charged_off(day: float, *, loan: str = "l-1", **more: Any) -> events.Event:
+    """A loan is given up."""
+    return event(events.LoanChargedOff, at(day), loan=loan, amount_minor=1, currency="CNY", **more)
 
 
 def inquired(day: float, lender: str, *, hour: float = 10, kind: str = "hard", **more: Any) -> events.Event:
@@ -125,7 +164,17 @@ def _heartbeat(source: str, when: datetime, complete: datetime) -> events.Event:
 
 def record_of(fact: events.Event, offset: int = 0) -> Record:
     """The record a producer would write in a backfill: its timestamp is when the fact became known."""
-    return Record(offset, ms_of(fact.recordedtime or fact.time), fact.subject.encode(), encode(fact))
+    return Record(offset, known_ms(fact), fact.subject.encode(), encode(fact))
+
+
+def known_ms(fact: events.Event) -> int:
+    """When a fact became known."""
+    return ms_of(fact.recordedtime or fact.time)
+
+
+def in_order(facts: Iterable[events.Event]) -> list[events.Event]:
+    """Facts in the order in which a file holds them."""
+    return sorted(facts, key=lambda fact: (known_ms(fact), fact.source, fact.id))
 
 
 def engine_of(*keys: str, policy: Policy | None = None, live_from: datetime | None = None) -> Engine:
@@ -138,61 +187,109 @@ def engine_of(*keys: str, policy: Policy | None = None, live_from: datetime | No
 
 
 class World:
-    """Plays events in order through one lane that owns the clock (an hour a tick), and keeps the alerts."""
+    """Plays events through one lane and keeps what comes out. By default the lane owns the clock (an hour a tick).
 
-    def __init__(self, engine: Engine, **settings: Any) -> None:
+    With `reborn` the lane is made anew from the kept states after every commit, as after a crash.
+    """
+
+    def __init__(self, engine: Engine, *, reborn: bool = False, **settings: Any) -> None:
+        self.engine = engine
         self.states: dict[bytes, bytes] = {}
-        defaults = {"clock": "event", "step_ms": 3_600_000}
-        self.settings = LaneSettings(0, 1, **(defaults | settings))
+        defaults = {"partition": 0, "partitions": 1, "clock": "event", "step_ms": 3_600_000}
+        self.settings = LaneSettings(**(defaults | settings))
         self.lane = Lane(engine, self.settings, self.states)
+        self.alert_bytes: list[bytes] = []
         self.alerts: list[Alert] = []
+        self.letters: list[DeadLetter] = []
         self.dead_letters: list[dict[str, str]] = []
-        self._offsets: dict[str, int] = {}
-        self._feeds: list[Record] = []
+        self.orders: list[bytes] = []
+        self.counts: Counter[tuple[str, ...]] = Counter()
+        self.log: dict[str, list[Record]] = {}
+        self._reborn = reborn
+
+    def append(self, topic: str, timestamp: int, key: bytes | None, value: bytes | None) -> Record:
+        """Write a record to a source topic."""
+        records = self.log.setdefault(topic, [])
+        records.append(Record(len(records), timestamp, key, value))
+        return records[-1]
+
+    def load(self, *facts: events.Event) -> World:
+        """Write events to their topics in the order in which they became known, for later drains."""
+        for fact in in_order(facts):
+            self.append(fact.topic, *record_of(fact)[1:])
+        return self
 
     def play(self, *facts: events.Event, until: float | None = None) -> World:
         """Play events in the order in which they became known, then let time come to a day."""
-        for fact in sorted(facts, key=lambda f: (f.recordedtime or f.time, f.source, f.id)):
-            offset = self._offsets[fact.topic] = self._offsets.get(fact.topic, -1) + 1
-            record = record_of(fact, offset)
-            if fact.topic == Topic.FEEDS:
-                self._feeds.append(record)
-            else:
-                self._commit(self.lane.play([(fact.topic, record, fact)], self._feeds, None))
+        for fact in in_order(facts):
+            record = self.append(fact.topic, *record_of(fact)[1:])
+            if fact.topic != Topic.FEEDS:
+                self.commit(self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None))
         if until is not None:
-            self._commit(self.lane.play([], self._feeds, ms_of(at(until, 0))))
+            self.commit(self.lane.play([], self.log.get(Topic.FEEDS, ()), ms_of(at(until, 0))))
         return self
 
-    def _commit(self, effects: Effects | None) -> None:
-        if effects is not None:
-            self.alerts += [Alert.model_validate_json(value) for _, value in effects.alerts]
-            self.dead_letters += [{k: v.decode() for k, v in letter.headers} for letter in effects.dead_letters]
-            self.lane.committed(effects)
+    def drain(self, take: Mapping[str, int] | None = None, until: float | None = None) -> World:
+        """One drain over the next records of each topic (`take` of them, or all), as the shell would hand them over."""
+        records, behind = {}, set()
+        for topic in SOURCES:
+            left = self.log.get(topic, [])[self.lane.positions.get(topic, 0) :]
+            records[topic] = left if take is None else left[: take.get(topic, 0)]
+            if len(records[topic]) < len(left):
+                behind.add(topic)
+        horizon = None if until is None else ms_of(at(until, 0))
+        self.commit(self.lane.drain(Inbox(records, frozenset(behind), horizon, self.log.get(Topic.FEEDS, ()))))
+        return self
+
+    def commit(self, effects: Effects | None) -> None:
+        """Take effects as committed. An alert id is never told twice."""
+        if effects is None:
+            return
+        self.alert_bytes += [value for _, value in effects.alerts]
+        self.alerts += [Alert.model_validate_json(value) for _, value in effects.alerts]
+        self.letters += effects.dead_letters
+        self.dead_letters += [{k: v.decode() for k, v in letter.headers} for letter in effects.dead_letters]
+        self.orders.append(effects.order)
+        self.counts += effects.counts or Counter()
+        assert len({alert.id for alert in self.alerts}) == len(self.alerts), "an alert id was told twice"
+        self.lane.committed(effects)
+        if self._reborn:
+            self.lane = Lane(self.engine, self.settings, self.states)
 
     def said(self, detector: str = "") -> list[tuple[str, int, str, int]]:
         """What was told: (detector, day of the timeline on which it was told, status, step)."""
         return [
-            (a.data.detector, (a.time.astimezone(ZoneInfo(ZONE)).date() - START).days, a.data.status.value, a.data.step)
+            (a.data.detector, day_told(a), a.data.status.value, a.data.step)
             for a in self.alerts
             if not detector or a.data.detector == detector
         ]
+
+    def told(self, detector: str) -> list[tuple[int, str, int]]:
+        """What one detector told: (day, status, step)."""
+        return [line[1:] for line in self.said(detector)]
+
+    def borrower(self, subject: str = "b-1") -> Borrower:
+        """The kept state of a borrower."""
+        return restore(self.states.get(subject.encode()))
 
     def borrowers(self) -> dict[bytes, bytes]:
         """The states without the position record."""
         return {k: v for k, v in self.states.items() if k != LANE_KEY}
 
+    def reasons(self) -> list[str]:
+        """The reasons of the dead letters."""
+        return [letter["reason"] for letter in self.dead_letters]
 
-__all__ = [
-    "UTC",
-    "World",
-    "at",
-    "booked",
-    "engine_of",
-    "event",
-    "heartbeat",
-    "inquired",
-    "on",
-    "opened",
-    "paid",
-    "returned",
-]
+
+def day_told(alert: Alert) -> int:
+    """The day of the timeline on which an alert was made."""
+    return (alert.time.astimezone(ZoneInfo(ZONE)).date() - START).days
+
+
+def repeat(world: World, engine: Engine) -> World:
+    """Another world that repeats what a world's order records say."""
+    again = World(engine, **world.settings._asdict())
+    for order in world.orders:
+        steps = orjson.loads(order)["steps"]
+        again.commit(again.lane.repeat(steps, lambda topic, first, end: world.log[topic][first:end]))
+    return again

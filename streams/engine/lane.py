@@ -373,6 +373,9 @@ class Lane:
         self, steps: Sequence[list[Any]], fetch: Callable[[str, int, int], Sequence[SourceRecord]]
     ) -> Effects | None:
         """Do again what an order record says, with the records that `fetch(topic, first, next)` gives."""
+        return self._without_poison(self._repeat, steps, fetch)
+
+    def _repeat(self, steps: Sequence[list[Any]], fetch: Callable[[str, int, int], Sequence[SourceRecord]]) -> None:
         for step in steps:
             if step[0] == "tick":
                 self._tick(step[1])
@@ -382,7 +385,6 @@ class Lane:
                     self._take_heartbeat(record)
                 else:
                     self._take(step[1], record, read(record.value))
-        return self._finish()
 
 
 def read(value: bytes | None) -> Fact:

@@ -113,7 +113,7 @@ def booked(
         "indicator": "CRDT" if amount > 0 else "DBIT",
     }  # fmt: skip
     data |= {k: v for k, v in (("balance_after_minor", balance), ("purpose", purpose)) if v is not None}
-    return event(events.TransactionBooked, at(day, hour), source=more.pop("source", BANK), **more, **data)
+    return event(events.TransactionBooked, at(day, hour), **({"source": BANK} | data | more))
 
 
 def rescheduled(

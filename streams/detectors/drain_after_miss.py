@@ -9,8 +9,8 @@ from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.arrears import Arrears, arrears_of, no_longer_overdue
 from streams.engine.calendar import HOUR_MS, local_day, midnight_ms
-from streams.engine.detector import BorrowerView, Detector, Finding
-from streams.engine.loan import STANDS
+from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
+from streams.engine.loan import ACTIVE, STANDS
 from streams.engine.measure import Kind, Measure, closing, total
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class DrainAfterMiss(Detector):
     def _weigh(self, view: BorrowerView, arrears: Arrears, line: Installment) -> Iterator[Finding]:
         loan = arrears.loan
         missed_ms = midnight_ms(line.due + 1, loan.zone)
-        balance = closing(self._balance, view.store(self._balance), missed_ms)
+        balance = closing(self._balance, view.store(self._balance, loan.currency), missed_ms)
         if (
             line.cleared is not None
             or missed_ms > view.complete_ms(loan.source)
@@ -94,7 +94,9 @@ class DrainAfterMiss(Detector):
             or balance < self.cover_min * line.amount
         ):
             return
-        _, left = total(self._out, view.store(self._out), missed_ms, missed_ms + self.window_hours * HOUR_MS)
+        _, left = total(
+            self._out, view.store(self._out, loan.currency), missed_ms, missed_ms + self.window_hours * HOUR_MS
+        )
         paid = sum(p.amount for p in loan.payments if p.state == STANDS and p.valued > line.due)
         share = max(0, left - paid) / balance
         if share >= self.share_min:
@@ -115,6 +117,14 @@ class DrainAfterMiss(Detector):
                 ),
                 arrears.evidence,
             )
+
+    def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
+        """When the next miss becomes known: what left the account before that is weighed then."""
+        for loan in view.loans:
+            day = view.day(loan)
+            line = next((line for line in loan.installments if line.due >= day and line.cleared is None), None)
+            if line is not None and loan.status == ACTIVE and view.store(self._balance, loan.currency).buckets:
+                yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """The miss itself is gone from the facts."""

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from statistics import median
 from functools import cached_property
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from schemas import alerts
 from schemas.alerts import Severity
-from streams.engine.calendar import iso_days, local_day, midnight_ms
+from streams.engine.calendar import DAY_MS, iso_days, local_day, midnight_ms
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup, ended
 from streams.engine.measure import Kind, Measure
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streams.engine.borrower import Episode
+
+WINDOW_DAYS = 365
 
 
 class IncomeMissing(Detector):
@@ -46,7 +49,7 @@ class IncomeMissing(Detector):
     @cached_property
     def _income(self) -> Measure:
         where = (("indicator", frozenset({"CRDT"})), ("purpose", self.purposes))
-        return Measure("income.last", "ews.transaction.booked.v1", Kind.LAST, 365, where, value="amount_minor")
+        return Measure("income.last", "ews.transaction.booked.v1", Kind.LAST, WINDOW_DAYS, where, value="amount_minor")
 
     def _rhythm(self, view: BorrowerView) -> tuple[int, int, str] | None:
         """The last income's day, the usual distance in days, and its source; None without a steady rhythm."""
@@ -54,7 +57,7 @@ class IncomeMissing(Detector):
         if len(seen) < self.occurrences_min:
             return None
         days = [local_day(entry.at, view.zone) for entry in seen]
-        gaps = [b - a for a, b in zip(days, days[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(days)]
         usual = median(gaps)
         if usual < 1 or max(gaps) > self.period_max_days or max(abs(gap - usual) for gap in gaps) > self.tolerance_days:
             return None
@@ -94,10 +97,15 @@ class IncomeMissing(Detector):
             if missed < 12:  # noqa: PLR2004 - a year of months; the episode says no more after that
                 yield Wakeup(midnight_ms(last + period * (missed + 1) + self.late_days + 1, view.zone), source)
 
+        if view.episode(self.key, "") is not None and len(view.store(self._income).seen) >= self.occurrences_min:
+            yield Wakeup(view.store(self._income).seen[-self.occurrences_min].at + WINDOW_DAYS * DAY_MS)
+
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
-        """Never true if an income of that time came to light; else it has come late, or the rhythm is gone."""
-        latest = episode.onset + self.late_days
+        """Never true if an income of that time came to light; else it has come late, or is of long ago."""
         days = [local_day(entry.at, view.zone) for entry in view.store(self._income).seen]
-        if any(episode.onset - self.period_max_days // 2 < day <= latest for day in days):
+        if len(days) < self.occurrences_min:
+            return ended(episode, "expired", "No income has been seen for a year.")
+        usual = median(b - a for a, b in pairwise(days))
+        if any(episode.onset - usual / 2 < day <= episode.onset + self.late_days for day in days):
             return ended(episode, "disproved", "The income had come in time.")
         return ended(episode, "recovered", "Income has come again.")

@@ -9,7 +9,7 @@ from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.calendar import DAY_MS, iso_days
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
-from streams.engine.measure import Kind, Measure, Seen, distinct, hash_text
+from streams.engine.measure import Kind, Measure, Seen, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,11 +57,11 @@ class MultiLendingSpike(Detector):
         return Measure(
             "inquiries.lenders", "ews.inquiry.made.v1", Kind.DISTINCT, max(level.days for level in self.levels),
             (("kind", frozenset({"hard"})),), field="lender_token", burst_minutes=self.burst_minutes,
+            unless=(("lender_token", self.own_lenders),),
         )  # fmt: skip
 
     def _seen(self, view: BorrowerView, days: int) -> list[Seen]:
-        own = {hash_text(lender) for lender in self.own_lenders}
-        return [e for e in distinct(view.store(self._lenders), view.now_ms - days * DAY_MS) if e.what not in own]
+        return distinct(view.store(self._lenders), view.now_ms - days * DAY_MS)
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """The first level that is reached, severest first."""

@@ -73,6 +73,7 @@ class Borrower(Wakeups):
     waiting: list[Waiting] = []
     last_ms: int = 0
     balance: int | None = None
+    balance_ms: int = 0
 
     def loan(self, loan_id: str) -> Loan | None:
         """The loan with that id, or None."""

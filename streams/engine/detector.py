@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.calendar import local_day, midnight_ms
-from streams.engine.measure import Measure, Store, expire
+from streams.engine.measure import Measure, Store, store_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -77,13 +77,9 @@ class BorrowerView:
         """The local day of a loan as of which its silence is judged."""
         return local_day(self.complete_ms(loan.source), loan.zone)
 
-    def store(self, measure: Measure) -> Store:
-        """What is kept for a measure, without what has left its window."""
-        store = self._borrower.stores.get(measure.name)
-        if store is None:
-            return Store()
-        expire(measure, store, self.now_ms)
-        return store
+    def store(self, measure: Measure, currency: str = "") -> Store:
+        """What is kept for a measure (money in buckets: of one currency). The engine has dropped what left its window."""
+        return self._borrower.stores.get(store_name(measure, currency)) or Store()
 
     def episode(self, detector: str, loan: str) -> Episode | None:
         """The open episode of a detector and loan, or None."""

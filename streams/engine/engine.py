@@ -14,7 +14,7 @@ from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, reconcile
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
-from streams.engine.measure import Store, update
+from streams.engine.measure import Occurrence, Store, expire, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,6 +61,7 @@ class Engine:
         self.detectors = [detector for detector in detectors if detector.enabled]
         self._live_from_ms = live_from_ms
         self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
+        self._by_name = {measure.name: measure for group in self._measures.values() for measure in group}
         self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
         self._of_loans = [
             d for d in self.detectors if any(model.model_fields["type"].default in d.listens for model in LOAN_FACTS)
@@ -168,20 +169,28 @@ class Engine:
         data, counted, matched = event.data, False, []  # type: ignore[attr-defined]
         occurred = ms_of(event.time)
         if isinstance(event, events.TransactionBooked) and data.balance_after_minor is not None:
-            borrower.balance = data.balance_after_minor if occurred >= borrower.last_ms else borrower.balance
+            if occurred >= borrower.balance_ms:
+                borrower.balance, borrower.balance_ms = data.balance_after_minor, occurred
+        fact = Occurrence(data, event.id, event.source, occurred)
         for measure in self._measures.get(event.type, ()):
             if measure.matches(data):
                 matched.append(measure.name)
-                store = borrower.stores.get(measure.name)
-                if store is None:
-                    store = borrower.stores[measure.name] = Store()
-                counted |= update(measure, store, data, event.id, event.source, occurred, at_ms)
+                store = borrower.stores.setdefault(measure.store_of(data), Store())
+                counted |= update(measure, store, fact, at_ms)
         return matched, counted
+
+    def _expire(self, borrower: Borrower, at_ms: int) -> None:
+        """Drop what has left its window, so that judging changes nothing."""
+        for name, store in borrower.stores.items():
+            measure = self._by_name.get(name.partition("/")[0])
+            if measure is not None:
+                expire(measure, store, at_ms)
 
     def _judge(
         self, token: str, borrower: Borrower, detectors: Iterable[Detector], at_ms: int,
         through: Callable[[str], int], traceparent: str | None = None,
     ) -> list[Alert]:  # fmt: skip
+        self._expire(borrower, at_ms)
         view = BorrowerView(borrower, at_ms, through)
         history = self._live_from_ms is not None and at_ms < self._live_from_ms
         scene = Scene(

@@ -39,8 +39,8 @@ class Kind(StrEnum):
 class Measure(NamedTuple):
     """A request to the engine. Equal requests are kept once.
 
-    `where` filters by fields of the event's data; `value` is the field summed or kept; `distinct` the field told apart;
-    things within `burst_minutes` of each other count once (an aggregator asking many lenders for one application).
+    `where` and `unless` filter by fields of the event's data; `value` is the field summed or kept (per currency, where it is
+    money in buckets); `field` the one told apart; things within `burst_minutes` of each other count once (an aggregator asking many lenders for one application).
     """
 
     name: str
@@ -52,14 +52,39 @@ class Measure(NamedTuple):
     field: str | None = None
     bucket_ms: int = DAY_MS
     burst_minutes: int = 0
+    unless: tuple[tuple[str, frozenset[str]], ...] = ()
 
     def matches(self, data: object) -> bool:
         """Whether an event's data passes the filter."""
-        return all(getattr(data, name) in allowed for name, allowed in self.where)
+        return all(getattr(data, name) in allowed for name, allowed in self.where) and not any(
+            getattr(data, name) in barred for name, barred in self.unless
+        )
+
+    def store_of(self, data: object) -> str:
+        """The name of the store that an event's data belongs to."""
+        money = self.kind in {Kind.TOTAL, Kind.CLOSING} and self.value is not None and self.value.endswith("_minor")
+        return store_name(self, getattr(data, "currency", "") if money else "")
+
+
+def store_name(measure: Measure, currency: str = "") -> str:
+    """The name of a measure's store, one for each currency."""
+    return f"{measure.name}/{currency}" if currency else measure.name
+
+
+class Occurrence(NamedTuple):
+    """One event as a measure looks at it."""
+
+    data: object
+    event_id: str
+    source: str
+    at_ms: int
 
 
 class Bucket(msgspec.Struct, array_like=True):
-    """What fell into one bucket of event time. `at` is its number (instant // bucket size)."""
+    """What fell into one bucket of event time. `at` is its number (instant // bucket size).
+
+    Of a closing value `amount` is the value and `count` the instant at which it was true.
+    """
 
     at: int
     count: int
@@ -90,25 +115,23 @@ def _at(entry: Bucket | Seen) -> int:
     return entry.at
 
 
-def update(
-    measure: Measure, store: Store, data: object, event_id: str, source: str, occurred_ms: int, now_ms: int
-) -> bool:
+def update(measure: Measure, store: Store, fact: Occurrence, now_ms: int) -> bool:
     """Count one matching event. False if it lies outside the window, so that nothing was counted."""
-    cutoff = now_ms - measure.window_days * DAY_MS
-    if occurred_ms <= cutoff:
+    if fact.at_ms <= now_ms - measure.window_days * DAY_MS:
         return False
-    if not store.since or occurred_ms < store.since:
-        store.since = occurred_ms
-    value = 0 if measure.value is None else getattr(data, measure.value)
+    value = 0 if measure.value is None else getattr(fact.data, measure.value)
     if value is None:
         return False
+    if not store.since or fact.at_ms < store.since:
+        store.since = fact.at_ms
     if measure.kind is Kind.DISTINCT:
-        _see(measure, store, Seen(occurred_ms, hash_text(getattr(data, measure.field or "")), event_id, source))
+        what = hash_text(getattr(fact.data, measure.field or ""))
+        _see(measure, store, Seen(fact.at_ms, what, fact.event_id, fact.source))
     elif measure.kind is Kind.LAST:
-        insort(store.seen, Seen(occurred_ms, value, event_id, source), key=_at)
+        insort(store.seen, Seen(fact.at_ms, value, fact.event_id, fact.source), key=_at)
         del store.seen[:-LAST_MAX]
     else:
-        _bucket(measure, store, occurred_ms, value)
+        _bucket(measure, store, fact.at_ms, value)
     expire(measure, store, now_ms)
     return True
 
@@ -119,11 +142,11 @@ def expire(measure: Measure, store: Store, now_ms: int) -> None:
     buckets = store.buckets
     while buckets and (buckets[0].at + 1) * measure.bucket_ms <= cutoff:
         gone = buckets.pop(0)
-        store.count -= gone.count
-        store.amount -= gone.amount
-    if measure.kind is not Kind.LAST:
-        while store.seen and store.seen[0].at <= cutoff:
-            store.seen.pop(0)
+        if measure.kind is Kind.TOTAL:
+            store.count -= gone.count
+            store.amount -= gone.amount
+    while store.seen and store.seen[0].at <= cutoff:
+        store.seen.pop(0)
 
 
 def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> None:
@@ -132,25 +155,26 @@ def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> Non
     if index == len(store.buckets) or store.buckets[index].at != at:
         store.buckets.insert(index, Bucket(at, 0, 0))
     entry = store.buckets[index]
-    entry.count += 1
     if measure.kind is Kind.CLOSING:
-        entry.amount = value
-    else:
-        entry.amount += value
-        store.count += 1
-        store.amount += value
+        if occurred_ms >= entry.count:
+            entry.count, entry.amount = occurred_ms, value
+        return
+    entry.count += 1
+    entry.amount += value
+    store.count += 1
+    store.amount += value
 
 
 def _see(measure: Measure, store: Store, new: Seen) -> None:
+    """Keep when a distinct thing was last seen, unless it came in the burst of another one."""
     burst_ms = measure.burst_minutes * 60_000
-    for index, old in enumerate(store.seen):
-        if old.what == new.what:
-            if new.at <= old.at:
-                return
-            del store.seen[index]
-            break
-        if burst_ms and abs(old.at - new.at) <= burst_ms:
-            return
+    known = next((old for old in store.seen if old.what == new.what), None)
+    if known is not None and new.at <= known.at:
+        return
+    if burst_ms and any(abs(old.at - new.at) <= burst_ms and old is not known for old in store.seen):
+        return
+    if known is not None:
+        store.seen.remove(known)
     insort(store.seen, new, key=_at)
     if len(store.seen) > DISTINCT_MAX:
         store.seen.pop(0)

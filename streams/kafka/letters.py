@@ -129,10 +129,8 @@ async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
     counts = await partition_counts(settings, [DEAD_LETTERS])
     async with reading(settings, DEAD_LETTERS) as reader:
         for number in range(counts[DEAD_LETTERS]):
-            partition = await reader.open(number)
-            while batch := await partition.batch():
-                for record in batch:
-                    yield record
+            async for record in (await reader.open(number)).records():
+                yield record
 
 
 def _letter(record: ConsumerRecord) -> Letter | None:

@@ -56,6 +56,11 @@ class Partition:
             for record in batch:
                 yield record
 
+    async def extend(self) -> None:
+        """Move the end to where the partition ends now. Raises Unavailable."""
+        with _answering():
+            self.end = (await self._consumer.end_offsets([self._part]))[self._part]
+
 
 class TopicReader:
     """Opens the partitions of one topic, one at a time."""

@@ -209,7 +209,7 @@ class Delivery:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
             wait=wait_exponential_jitter(
-                initial=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_AT_ONCE_MAX, jitter=RETRY_SECONDS_FIRST
+                multiplier=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_AT_ONCE_MAX, jitter=RETRY_SECONDS_FIRST
             ),
             stop=stop_any(stop_after_attempt(ATTEMPTS_AT_ONCE), stop_when_event_set(self._stop)),  # type: ignore[arg-type]  # it only asks is_set()
             reraise=True,

@@ -191,7 +191,7 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential_jitter(initial=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_MAX),
+            wait=wait_exponential_jitter(multiplier=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_MAX),
             stop=stop_when_event_set(self._stop),  # type: ignore[arg-type]  # it only asks is_set()
             sleep=self._pause,
             before_sleep=self._say,

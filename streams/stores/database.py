@@ -107,7 +107,9 @@ def connect(url: str, *, create: bool = True) -> Database:
         if not create and where.database and not Path(where.database).exists():
             raise Misconfigured(f"there is no database {where.database}: set EWS_DATABASE_URL, or start what fills it")
         return Database(_sqlite(where))
-    return Database(create_engine(where, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}))
+    # Without the encoding, a server that was set up in the C locale answers in bytes.
+    arguments = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+    return Database(create_engine(where, pool_pre_ping=True, connect_args=arguments))
 
 
 def migrate(database: Database, revision: str = "head", *, down: bool = False) -> None:

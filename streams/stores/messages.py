@@ -92,11 +92,13 @@ class MessageTransaction:
 
     def take_down(self, new: Sequence[Message]) -> int:
         """Keep messages to be sent. How many were new: one whose key and channel are known is dropped."""
-        if not new:
-            return 0
-        rows = [_row(message) for message in new]
-        statement = insert(self._connection, messages).on_conflict_do_nothing(index_elements=["key", "channel"])
-        return self._connection.execute(statement, rows).rowcount
+        keys = select(messages.c.key, messages.c.channel).where(messages.c.key.in_([message.key for message in new]))
+        known = {(row.key, row.channel) for row in self._connection.execute(keys)}
+        rows = {(m.key, m.channel): _row(m) for m in new if (m.key, m.channel) not in known}
+        if rows:
+            statement = insert(self._connection, messages).on_conflict_do_nothing(index_elements=["key", "channel"])
+            self._connection.execute(statement, list(rows.values()))
+        return len(rows)
 
 
 class MessageStore:

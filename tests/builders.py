@@ -126,7 +126,7 @@ def rescheduled(
     data["effective_on"] = on(int(day) if effective is None else effective).isoformat()
     if until is not None:
         data["until"] = on(until).isoformat()
-    return event(events.ScheduleChanged, at(day), **more, **data)
+    return event(events.ScheduleChanged, at(day), **(data | more))
 
 
 def closed(day: float, *, loan: str = "l-1", **more: Any) -> events.Event:

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _SATURDAY = 5
 
 
@@ -28,7 +30,7 @@ def date_of(day: int) -> date:
 
 def ms_of(moment: datetime) -> int:
     """Milliseconds since the epoch of an aware datetime, rounded down."""
-    return int(moment.timestamp() * 1000)
+    return (moment - _START) // _MILLISECOND
 
 
 def moment_of(ms: int) -> datetime:

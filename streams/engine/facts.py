@@ -1,5 +1,6 @@
-"""What each servicing fact does to a borrower's loans. Every function checks first and changes after, so that a rejected
-fact changes nothing.
+"""What each servicing fact does to a borrower's loans.
+
+Every function checks first and changes after, so that a rejected fact changes nothing.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ def receive(loan: Loan, event: events.RepaymentReceived, _: Servicing) -> bool:
         )
     # Its return came first: it never stood, but now we know what it was.
     known.valued, known.amount, known.content, known.event = valued, data.amount_minor, content, event.id
+    loan.reorder()
     return True
 
 
@@ -135,8 +137,9 @@ def close(loan: Loan, event: events.LoanClosed, _: Servicing) -> bool:
     return _end(loan, CLOSED, event)
 
 
-def charge_off(loan: Loan, event: events.LoanChargedOff, _: Servicing) -> bool:
+def charge_off(loan: Loan, event: events.LoanChargedOff, servicing: Servicing) -> bool:
     """The lender gave the loan up."""
+    note(loan, event, servicing)
     return _end(loan, CHARGED_OFF, event)
 
 

@@ -97,15 +97,15 @@ class Loan(msgspec.Struct, array_like=True):
         left = line.amount - line.paid
         return left if left > self.materiality else 0
 
-    def oldest_unpaid(self) -> Installment | None:
-        """The oldest installment with an outstanding amount, or None."""
+    def oldest_unpaid(self, day: int) -> Installment | None:
+        """The oldest installment with an outstanding amount at the end of a local day, or None."""
         if self.status != ACTIVE:
             return None
-        return next((line for line in self.installments if line.cleared is None), None)
+        return next((line for line in self.installments if line.cleared is None or line.cleared > day), None)
 
     def days_past_due(self, day: int) -> int:
         """Days past due on a local day: 0 on the due day itself. Days of forbearance do not count."""
-        line = self.oldest_unpaid()
+        line = self.oldest_unpaid(day)
         return self.days_late(line.due, day) if line is not None else 0
 
     def days_late(self, due: int, day: int) -> int:
@@ -116,10 +116,15 @@ class Loan(msgspec.Struct, array_like=True):
         return max(0, late)
 
     def overdue(self, day: int) -> int:
-        """What is owed on installments whose due day has passed."""
+        """What is owed on a local day on installments whose due day has passed."""
         if self.status != ACTIVE:
             return 0
-        return sum(self.owed(line) for line in self.installments if line.cleared is None and line.due < day)
+        past = [line for line in self.installments if line.due < day and (line.cleared is None or line.cleared > day)]
+        if not self.payments or self.payments[-1].valued <= day:
+            return sum(map(self.owed, past))
+        paid = self.paid_by(day) if past else {}
+        lacks = (line.amount - paid.get(line.number, 0) for line in past)
+        return sum(lack for lack in lacks if lack > self.materiality)
 
     def outstanding(self) -> int:
         """What is owed on all installments."""
@@ -163,13 +168,15 @@ class Loan(msgspec.Struct, array_like=True):
         """Take up a payment, whenever it is valued."""
         in_order = not self.payments or payment.valued >= self.payments[-1].valued
         self.payments.append(payment)
-        if payment.state != STANDS:
-            return
-        if in_order:
+        if not in_order:
+            self.reorder()
+        elif payment.state == STANDS:
             self._apply(payment)
-        else:
-            self.payments[self.baked_payments :] = sorted(self.payments[self.baked_payments :], key=_by_value_day)
-            self.reallocate()
+
+    def reorder(self) -> None:
+        """Bring the payments since the last new schedule into the order of their value days, and spread them again."""
+        self.payments[self.baked_payments :] = sorted(self.payments[self.baked_payments :], key=_by_value_day)
+        self.reallocate()
 
     def reverse(self, payment: Payment, reason: str, day: int) -> None:
         """A payment was returned: what it paid is owed again, and a loan that it had ended goes on."""
@@ -206,6 +213,7 @@ class Loan(msgspec.Struct, array_like=True):
         self.installments = kept + lines
         self.baked_installments, self.baked_payments = len(kept), len(self.payments)
         self.rescheduled.append((day, reason))
+        self.reallocate()
 
     def _apply(self, payment: Payment) -> None:
         left = payment.amount
@@ -216,7 +224,7 @@ class Loan(msgspec.Struct, array_like=True):
         for line in self.installments[self.baked_installments :]:
             if left <= 0:
                 break
-            if line.cleared is None:
+            if line.paid < line.amount:
                 left -= self._pay(line, left, payment.valued)
 
     def _pay(self, line: Installment, amount: int, day: int) -> int:

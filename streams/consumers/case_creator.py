@@ -57,7 +57,7 @@ class CaseCreator:
 
     def _apply(self, transaction: CaseTransaction, alerts: tuple[Alert, ...]) -> list[Decision]:
         seen = transaction.applied({str(alert.id) for alert in alerts})
-        todo = list({str(alert.id): alert for alert in alerts if str(alert.id) not in seen}.values())
+        todo = _first_of_each(alerts, seen)
         episodes = {str(alert.data.episode_id) for alert in todo}
         books = transaction.books({alert.subject for alert in todo}, episodes)
         changes, decisions = Changes(), []
@@ -79,6 +79,15 @@ class CaseCreator:
         missed = sum(decision.revisions_missed for decision in decisions)
         if missed:
             log.warning("revisions_missed", number=missed)
+
+
+def _first_of_each(alerts: tuple[Alert, ...], seen: set[str]) -> list[Alert]:
+    """The alerts that are new, in order. Of two with one id the first counts, wherever a batch is cut."""
+    todo: dict[str, Alert] = {}
+    for alert in alerts:
+        if str(alert.id) not in seen:
+            todo.setdefault(str(alert.id), alert)
+    return list(todo.values())
 
 
 def _gather(changes: Changes, decision: Decision, alert: Alert) -> None:

@@ -229,6 +229,12 @@ class World:
             self.commit(self.lane.play([], self.log.get(Topic.FEEDS, ()), ms_of(at(until, 0))))
         return self
 
+    def deliver(self, fact: events.Event, when_ms: int) -> World:
+        """Play one event whose record was written at some time, whatever the event says."""
+        record = self.append(fact.topic, when_ms, fact.subject.encode(), encode(fact))
+        self.commit(self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None))
+        return self
+
     def drain(self, take: Mapping[str, int] | None = None, until: float | None = None) -> World:
         """One drain over the next records of each topic (`take` of them, or all), as the shell would hand them over."""
         records, behind = {}, set()

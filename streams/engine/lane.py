@@ -291,6 +291,7 @@ class Lane:
         if outcome.forget:
             self._touched[token] = Borrower()
             self._dirty[token] = False
+            self._wakeups.plan(token, {}, self.now_ms)
         elif outcome.changed:
             self._dirty[token] = True
             self._wakeups.plan(token, borrower.earliest(), self.now_ms)

@@ -1,6 +1,7 @@
 """When silence becomes news: the borrowers of a lane by the time at which they want to be judged.
 
-Entries are hints, checked against the borrower's state when their time comes. One whose source is not complete by then is
+A time that moves later leaves its entry in the queue, to be set right when that comes up: most move with every event. So
+the queue always yields what one made anew from the kept states would. An entry whose source is not complete by its time is
 held until it is.
 """
 
@@ -20,20 +21,24 @@ class Wakeups:
 
     def __init__(self, kept: Iterable[tuple[bytes, Mapping[str, int]]], through: Callable[[str], int]) -> None:
         self._through = through
-        self._at: dict[tuple[bytes, str], int] = {}
+        self._wanted: dict[bytes, Mapping[str, int]] = {}
+        self._live: dict[tuple[bytes, str], int] = {}
         self._queue: list[Entry] = []
         self._held: dict[str, list[Entry]] = {}
         for token, asked in kept:
+            self._wanted[token] = asked
             for source, at in asked.items():
-                self._at[token, source] = at
+                self._live[token, source] = at
                 self._queue.append((at, token, source))
         heapify(self._queue)
 
     def __len__(self) -> int:
-        return len(self._at)
+        return len(self._live)
 
     def next_ms(self) -> int | None:
         """When the next entry that is not held is due."""
+        while self._queue and self._is_stale(self._queue[0]):
+            self._renew(heappop(self._queue))
         return self._queue[0][0] if self._queue else None
 
     def held(self) -> int:
@@ -41,26 +46,51 @@ class Wakeups:
         return sum(map(len, self._held.values()))
 
     def plan(self, token: bytes, asked: Mapping[str, int], now_ms: int) -> None:
-        """Note what a borrower asks for. What is due already and could be judged comes in the next tick, not in this one again."""
-        for source, wanted in asked.items():
-            waits = source and self._through(source) < wanted
-            at = wanted if wanted > now_ms or waits else now_ms + 1
-            known = self._at.get((token, source))
-            if known is None or at < known:
-                self._at[token, source] = at
-                heappush(self._queue, (at, token, source))
+        """Note what a borrower asks for now, in place of what it asked for before.
+
+        What is due already and could be judged comes in the next tick, not in this one again.
+        """
+        wanted: dict[str, int] = {}
+        for source, at in asked.items():
+            waits = source and self._through(source) < at
+            wanted[source] = at if at > now_ms or waits else now_ms + 1
+            known = self._live.get((token, source))
+            if known is None or wanted[source] < known:
+                self._push(wanted[source], token, source)
+        if wanted:
+            self._wanted[token] = wanted
+        else:
+            self._wanted.pop(token, None)
 
     def due(self, now_ms: int) -> Iterator[bytes]:
-        """The borrowers to be judged at a tick, in the order of their times."""
+        """The borrowers to be judged at a tick, in the order of their times. Each must be planned anew before the next."""
         for source, held in self._held.items():
             while held and held[0][0] <= self._through(source):
                 heappush(self._queue, heappop(held))
         while self._queue and self._queue[0][0] <= now_ms:
-            at, token, source = heappop(self._queue)
-            if self._at.get((token, source)) != at:
-                continue
-            if source and at > self._through(source):
-                heappush(self._held.setdefault(source, []), (at, token, source))
+            entry = heappop(self._queue)
+            at, token, source = entry
+            if self._is_stale(entry):
+                self._renew(entry)
+            elif source and at > self._through(source):
+                heappush(self._held.setdefault(source, []), entry)
             else:
-                del self._at[token, source]
+                del self._live[token, source]
                 yield token
+
+    def _is_stale(self, entry: Entry) -> bool:
+        at, token, source = entry
+        return self._live.get((token, source)) != at or self._wanted.get(token, {}).get(source) != at
+
+    def _renew(self, entry: Entry) -> None:
+        """Put the time that is wanted in place of a stale entry, if it was the live one."""
+        at, token, source = entry
+        if self._live.get((token, source)) == at:
+            del self._live[token, source]
+            wanted = self._wanted.get(token, {}).get(source)
+            if wanted is not None:
+                self._push(wanted, token, source)
+
+    def _push(self, at: int, token: bytes, source: str) -> None:
+        self._live[token, source] = at
+        heappush(self._queue, (at, token, source))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,3 +15,7 @@ TopicPrefix = Annotated[
     str | None, typer.Option("--topic-prefix", metavar="TEXT", help="Put before each topic's name (EWS_TOPIC_PREFIX).")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="The detectors' settings (EWS_POLICY_FILE), else the defaults."),
+]

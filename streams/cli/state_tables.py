@@ -66,7 +66,7 @@ def _section(title: str, columns: tuple[str, ...], rows: list[tuple[object, ...]
 
 def _loan(loan: Loan, now_ms: int) -> tuple[object, ...]:
     day = local_day(now_ms, loan.zone)
-    oldest, late = loan.oldest_unpaid(), loan.days_past_due(day)
+    oldest, late = loan.oldest_unpaid(day), loan.days_past_due(day)
     return (
         loan.id,
         _ENDED.get(loan.status, "in forbearance" if loan.frozen(day) else "active"),

@@ -144,6 +144,12 @@ def test_every_kind_of_trouble_comes(kind: Trouble) -> None:
     assert story.trouble_at is not None
 
 
+def test_trouble_after_the_end_is_none() -> None:
+    """An installment that is refused ahead of a due date beyond the last day leaves no trace."""
+    story = tell(Plan(borrowers=1_000, days=180, seed=2), 262)
+    assert story.trouble_at is None or story.trouble_at < story.life.tape.closes
+
+
 def test_a_late_booked_payment_is_valued_in_time() -> None:
     """It is booked days after the due date, and counts from before it: the loan was never past due."""
     story = story_of(Trouble.LATE_BOOKING)

@@ -83,9 +83,14 @@ def charge_off(life: Life, day: int, second: int, loan: Loan) -> None:
 
 
 def extend(life: Life, day: int, second: int, loan: Loan, reason: str, months: int) -> None:
-    """Move the unpaid installments into the future. Not where one is partly paid: its rest would be unclear."""
+    """Move the unpaid installments into the future.
+
+    Not where one is partly paid, or while a debit is on its way back: what is unpaid would be unclear.
+    """
     unpaid = [line for line in loan.lines if line.unpaid]
-    if loan.ended or loan.extended or not unpaid or any(line.unpaid < line.amount for line in unpaid):
+    if loan.ended or loan.extended or day < loan.bounces_until:
+        return
+    if not unpaid or any(line.unpaid < line.amount for line in unpaid):
         return
     date_of, day_of = life.almanac.date_of, life.almanac.day_of
     first = date_of(max(day + 10, day_of(months_later(date_of(unpaid[0].due), months))))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 HOUR = 3600
 HOSPITAL = "8062"
 CASH_ADVANCE = "6010"
+SETTLED_DAYS = 60
+"""Life must have been in order for so long before the lender lends again."""
 
 
 class JobLoss(Conduct):
@@ -32,6 +34,7 @@ class JobLoss(Conduct):
 
     def income(self, life: Life, day: int) -> float:  # noqa: ARG002 - the same for every life
         """A benefit at first, then a new job."""
+        self.may_borrow = day >= self.until + SETTLED_DAYS
         return self.benefit if day < self.until else self.new_pay
 
     def thrift(self, life: Life, day: int) -> float:  # noqa: ARG002
@@ -107,6 +110,7 @@ class Gambling(Conduct):
     def each_day(self, life: Life, day: int) -> None:
         """A burst of bets on many days, some cash in between."""
         if day >= self.until:
+            self.may_borrow = day >= self.until + SETTLED_DAYS
             return
         dice = life.dice
         heat = min(0.9, self.heat + (day - self.begun) / 500)
@@ -125,7 +129,6 @@ class Gambling(Conduct):
 class CashFlowBreak(Conduct):
     """A large bill and a thin month or two; then income is back and the arrears are paid."""
 
-    may_borrow = False
     answers = 0.8
     asks_extension = "extension"
 
@@ -148,8 +151,6 @@ class CashFlowBreak(Conduct):
 class ReturnedDebits(Conduct):
     """Twice in a row the account is empty when the debit comes; a little later all is paid."""
 
-    may_borrow = False
-
     def start(self, life: Life, day: int, second: int) -> None:  # noqa: ARG002 - the signature of the family
         """One or two installments will be returned."""
         self.left = life.dice.whole(1, 2)
@@ -169,7 +170,6 @@ class PartialPayer(Conduct):
     """Pays a part of each installment for some months, then catches up."""
 
     willing = False
-    may_borrow = False
     answers = 0.7
 
     def start(self, life: Life, day: int, second: int) -> None:  # noqa: ARG002 - the signature of the family

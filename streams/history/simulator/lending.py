@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 HOUR = 3600
 LOANS_MAX = 2
 VALUATION_DAYS = 91
+AGAIN_DAYS = 45
+"""After a refusal, the next application."""
 FIRST_DUE_DAYS_MIN = 14
 
 
@@ -39,6 +41,8 @@ def apply(life: Life, day: int, second: int) -> None:
     """Ask for another loan; the lender says yes unless there are two already, or trouble."""
     if len(life.active_loans) < LOANS_MAX and life.conduct.may_borrow and not life.past_due(day):
         open_loan(life, day, second)
+    else:
+        life.plan(day + AGAIN_DAYS, second, apply)
 
 
 def draft(life: Life, opened: int, product: Product) -> Loan:

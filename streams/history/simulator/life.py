@@ -83,8 +83,8 @@ class Life:
             action(self, day, second, *args)
 
     def troubled(self, day: int, second: int) -> None:
-        """The trouble begins now, if it has not before."""
-        if self.trouble_at is None:
+        """The trouble begins now, if it has not before, and if that is not after the end."""
+        if self.trouble_at is None and day < self.days:
             self.trouble_at = self.at(day, second)
 
     @property

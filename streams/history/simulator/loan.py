@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streams.history.simulator.truth import DueLine, LoanTruth, Paid
@@ -62,7 +62,8 @@ class Loan:
     dunned: bool = False
     extended: bool = False
     payments: int = 0
-    open_events: list[str] = field(default_factory=list)
+    bounces_until: int = -10_000
+    """The day on which a debit that was presented comes back."""
 
     def owed(self, day: int) -> int:
         """Unpaid on installments due on that day or before."""
@@ -100,6 +101,7 @@ class Loan:
 
     def bounce(self, day: int, amount: int, returned: int) -> None:
         """Money arrives and is sent back later: nothing is paid in the end."""
+        self.bounces_until = returned
         self.truth.payments.append(Paid(day, amount, returned))
 
     def reschedule(self, day: int, dues: list[int]) -> None:

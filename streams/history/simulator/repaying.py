@@ -38,7 +38,7 @@ def fall_due(life: Life, day: int, second: int, loan: Loan, line: Line) -> None:
 def present(life: Life, day: int, second: int, loan: Loan, line: Line, settlement: Settlement, tries: int) -> None:
     """Draw or send what is owed by then; without money a debit is returned and presented once more."""
     owed = loan.owed(max(day, line.due))
-    if loan.ended or not owed:
+    if loan.ended or not owed or (tries and line.due > day):
         return
     amount = max(1, int(owed * settlement.share))
     if tries >= settlement.bounces and life.account.balance >= amount:

@@ -57,12 +57,12 @@ class Kind:
 
 
 KINDS = (
-    Kind(Trouble.JOB_LOSS, JobLoss, 0.045, harmful=True),
+    Kind(Trouble.JOB_LOSS, JobLoss, 0.048, harmful=True),
     Kind(Trouble.OVER_BORROWING, Spiral, 0.030, harmful=True),
     Kind(Trouble.GAMBLING, Gambling, 0.025, harmful=True),
-    Kind(Trouble.WILFUL_DEFAULT, WilfulDefault, 0.022, harmful=True),
+    Kind(Trouble.WILFUL_DEFAULT, WilfulDefault, 0.024, harmful=True),
     Kind(Trouble.CASH_FLOW_BREAK, CashFlowBreak, 0.035, harmful=True),
-    Kind(Trouble.FIRST_PAYMENT_DEFAULT, FirstPaymentDefault, 0.014, harmful=True),
+    Kind(Trouble.FIRST_PAYMENT_DEFAULT, FirstPaymentDefault, 0.015, harmful=True),
     Kind(Trouble.RETURNED_DEBITS, ReturnedDebits, 0.025, harmful=True),
     Kind(Trouble.PARTIAL_PAYER, PartialPayer, 0.022, harmful=True),
     Kind(Trouble.HONEST_LATE, HonestLate, 0.030, harmful=False),

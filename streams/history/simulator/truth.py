@@ -25,6 +25,10 @@ class Paid:
     amount: int
     returned: int | None = None
 
+    def is_back_on(self, day: int) -> bool:
+        """Whether it has been sent back by the end of a day."""
+        return self.returned is not None and self.returned <= day
+
 
 @dataclass(slots=True)
 class LoanTruth:
@@ -49,12 +53,14 @@ class LoanTruth:
 
     def open_lines(self, day: int) -> list[DueLine]:
         """What is unpaid at the end of a day: installments with the amount still open, oldest first."""
+        return self._open(day, sum(p.amount for p in self.payments if p.day <= day and not p.is_back_on(day)))
+
+    def _open(self, day: int, paid: int) -> list[DueLine]:
         schedule = [lines for since, lines in self.schedules if since <= day][-1]
-        left = sum(p.amount for p in self.payments if p.day <= day and (p.returned is None or p.returned > day))
         still_open = []
         for line in schedule:
-            covered = min(left, line.amount)
-            left -= covered
+            covered = min(paid, line.amount)
+            paid -= covered
             if covered < line.amount:
                 still_open.append(line._replace(amount=line.amount - covered))
         return still_open
@@ -68,11 +74,21 @@ class LoanTruth:
         """All that is still to be paid, due or not, in minor units."""
         return sum(line.amount for line in self.open_lines(day))
 
+    def missed_by(self, day: int) -> int:
+        """Days past due before anything is paid on a day: paid on the day after the due date is missed by one.
+
+        A payment that comes back on the day was none.
+        """
+        if day <= self.opened:
+            return 0
+        lines = self._open(day - 1, sum(p.amount for p in self.payments if p.day < day and not p.is_back_on(day)))
+        return max(0, day - lines[0].due) if lines else 0
+
     def first_day_past_due(self, days: int, *, past_due: int = 1) -> int | None:
-        """The first day from 0 on, before `days`, at whose end the loan is `past_due` days past due."""
-        last = min(days, *(end for end in (self.closed, self.charged_off, days) if end is not None))
+        """The first day from 0 on, before `days`, that begins with the loan so many days past due."""
+        last = min([days, *(end for end in (self.closed, self.charged_off) if end is not None)])
         for day in self._interesting_days(max(0, self.opened), last, past_due):
-            if self.days_past_due(day) >= past_due:
+            if self.missed_by(day) >= past_due:
                 return day
         return None
 
@@ -80,7 +96,7 @@ class LoanTruth:
         """Days on which days past due can reach a value: dues, schedules, returns, and the window's edge."""
         days = {first}
         for since, lines in self.schedules:
-            days.add(since)
+            days.add(since + 1)
             days.update(line.due + past_due for line in lines)
         days.update(p.returned for p in self.payments if p.returned is not None)
         return sorted(day for day in days if first <= day < last)

@@ -19,7 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
 
@@ -70,9 +70,10 @@ class Database:
         except (OperationalError, PoolTimeoutError) as away:
             raise Unavailable(f"the database {self.name} cannot be used now: {_first_line(away)}") from away
         except DBAPIError as fault:
-            if not fault.connection_invalidated:
+            # SQLite says of a file that is broken or none of its own only that it is an error.
+            if not fault.connection_invalidated and type(fault) is not DatabaseError:
                 raise
-            raise Unavailable(f"the database {self.name} was lost: {_first_line(fault)}") from fault
+            raise Unavailable(f"the database {self.name} cannot be used: {_first_line(fault)}") from fault
 
     def close(self) -> None:
         """Give all connections back."""

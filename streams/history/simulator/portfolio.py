@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,13 +122,22 @@ def _blocks(plan: Plan, folder: Path, progress: Callable[[int], None], processes
             total.add(write_block(plan, first, folder))
             progress(min(BLOCK, plan.borrowers - first))
         return total
-    with ProcessPoolExecutor(wanted, mp_context=get_context("spawn")) as pool:
-        for first, block in zip(
-            starts, pool.map(write_block, *zip(*((plan, s, folder) for s in starts), strict=True)), strict=True
-        ):
+    with _pool(wanted) as pool:
+        jobs = zip(*((plan, first, folder) for first in starts), strict=True)
+        for first, block in zip(starts, pool.map(write_block, *jobs), strict=True):
             total.add(block)
             progress(min(BLOCK, plan.borrowers - first))
     return total
+
+
+@contextmanager
+def _pool(size: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that leave Ctrl-C to their parent, and that end when it does."""
+    pool = ProcessPoolExecutor(size, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def write_block(plan: Plan, first: int, folder: Path) -> Block:

@@ -52,7 +52,7 @@ class OwnedLane:
         self.closed = False
         self.task: asyncio.Task[None] | None = None
         self.progressed = clock.monotonic()
-        """When something was last committed, or taken over."""
+        """When something was last committed, or nothing waited."""
         self.oldest_ms: int | None = None
         """The Kafka timestamp of the oldest record in the drain under way."""
         self.first_ms: int | None = None
@@ -256,10 +256,15 @@ class Lanes:
                 self.offer(lane)
 
     def stalled_since(self) -> float | None:
-        """Since when nothing has moved although something waits; None if all is well."""
+        """Since when nothing has moved although something waits; None if all is well. Asked once a second."""
         if not self.recovered:
             return self.changed
-        waiting = [lane.progressed for lane in self.owned.values() if lane.buffer.lag > 0 or lane.busy]
+        waiting = []
+        for lane in self.owned.values():
+            if lane.buffer.lag > 0 or lane.busy:
+                waiting.append(lane.progressed)
+            else:
+                lane.progressed = clock.monotonic()
         return min(waiting, default=None)
 
     def drain(self, lane: OwnedLane) -> None:

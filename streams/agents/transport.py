@@ -33,6 +33,8 @@ FETCH_MAX_WAIT_MS = 100
 """Faust's 1,500 made the first record after a pause come 1,451 ms late."""
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEAT_MS = 2_000
+REBALANCE_TIMEOUT_MS = 30_000
+"""How long the group waits for a member that finishes its drains: more than a transaction's deadline."""
 PROBE_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -59,7 +61,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
-            rebalance_timeout_ms=60_000,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
             max_poll_interval_ms=2**31 - 1,  # The watchdog sees to stalls; leaving the group would not end the process.
             max_partition_fetch_bytes=2**20 + 2**16,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -54,14 +55,19 @@ async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics)
 
 async def _connect(app: WorkerApp, settings: Settings) -> None:
     """Checks the topics while it opens connections: after a crash each round trip counts."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # What goes wrong here is said once, by us.
     connecting = asyncio.create_task(app.lanes.connect())
     try:
         await require_topics(settings, USED)
         await connecting
-    except KafkaError as error:
-        raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {type(error).__name__}") from error
-    finally:
+    except BaseException as error:
         connecting.cancel()
+        await asyncio.wait([connecting])
+        await app.lanes.disconnect()
+        if isinstance(error, KafkaError):
+            raise Unavailable(f"Kafka at {settings.bootstrap_servers}: {type(error).__name__}") from error
+        raise
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
 
 
 def _stop_signal() -> asyncio.Event:

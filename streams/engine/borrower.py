@@ -17,6 +17,7 @@ STATE_VERSION = 1
 SEEN_DAYS = 35
 SEEN_MAX = 512
 _DAY_BITS, _CONTENT_BITS = 6, 26
+_BACK_DAYS = 7  # The records of several topics need not come in the order of their times.
 _CONTENT_MASK = (1 << _CONTENT_BITS) - 1
 _DAY_MASK = (1 << _DAY_BITS) - 1
 
@@ -89,10 +90,10 @@ class Borrower(Wakeups):
         today = now_ms // DAY_MS
         while self.seen:
             oldest = next(iter(self.seen))
-            age = (today - (self.seen[oldest] >> _CONTENT_BITS)) & _DAY_MASK
-            if age <= SEEN_DAYS and len(self.seen) < SEEN_MAX:
+            is_young = (today - (self.seen[oldest] >> _CONTENT_BITS) + _BACK_DAYS) & _DAY_MASK <= SEEN_DAYS + _BACK_DAYS
+            if is_young and len(self.seen) < SEEN_MAX:
                 break
-            self.seen_overflow += age <= SEEN_DAYS
+            self.seen_overflow += is_young
             del self.seen[oldest]
         self.seen[key] = (today & _DAY_MASK) << _CONTENT_BITS | content & _CONTENT_MASK
 

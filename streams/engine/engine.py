@@ -61,6 +61,7 @@ class Engine:
         self.detectors = [detector for detector in detectors if detector.enabled]
         self._live_from_ms = live_from_ms
         self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
+        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING}
         self._by_name = {measure.name: measure for group in self._measures.values() for measure in group}
         self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
         self._of_loans = [
@@ -114,6 +115,8 @@ class Engine:
             return UNCHANGED
         rejected = list(self._expire_waiting(borrower, now_ms)) if WAITING in due else []
         self._tidy(borrower, now_ms)
+        for key in due - self._keys:  # A policy has turned the detector off since.
+            del borrower.wakeups[key]
         alerts = self._judge(token, borrower, [d for d in self.detectors if d.key in due], now_ms, through)
         if FORGET in due and self._may_forget(borrower):
             return Outcome(alerts, rejected=rejected, forget=True)

@@ -76,9 +76,15 @@ class Feeds:
                 feed.complete_ms = max(feed.complete_ms, now_ms)
 
     def next_stale_ms(self, sources: list[str]) -> int | None:
-        """When the first of the sources that send heartbeats becomes stale if nothing more comes."""
-        fresh = [(s, f) for s in sources if self._beats(s, f := self.known[s]) and not f.stale_since_ms]
-        return min((f.complete_ms + self._stale_ms(s) + 1 for s, f in fresh if f.complete_ms), default=None)
+        """When the first of the sources becomes stale if nothing more comes."""
+        fresh = ((source, self.known[source]) for source in sources)
+        stale = (self._stale_from_ms(source, feed) for source, feed in fresh if not feed.stale_since_ms)
+        return min((at for at in stale if at is not None), default=None)
+
+    def _stale_from_ms(self, source: str, feed: Feed) -> int | None:
+        if self._beats(source, feed):
+            return (feed.complete_ms or feed.seen_ms) + self._stale_ms(source) + 1
+        return None if self._from_file else feed.seen_ms + self._quiet_ms(source) + 1
 
     def _beats(self, source: str, feed: Feed) -> bool:
         """Whether heartbeats are to be waited for: as the policy says, else from the first one on."""
@@ -89,10 +95,12 @@ class Feeds:
         own = self._policy.sources.get(source)
         return (self._policy.stale_minutes if own is None or own.stale_minutes is None else own.stale_minutes) * 60_000
 
-    def _is_quiet(self, source: str, feed: Feed, now_ms: int) -> bool:
+    def _quiet_ms(self, source: str) -> int:
         own = self._policy.sources.get(source)
-        hours = self._policy.quiet_hours if own is None or own.quiet_hours is None else own.quiet_hours
-        return not self._from_file and now_ms - feed.seen_ms > hours * HOUR_MS
+        return (self._policy.quiet_hours if own is None or own.quiet_hours is None else own.quiet_hours) * HOUR_MS
+
+    def _is_quiet(self, source: str, feed: Feed, now_ms: int) -> bool:
+        return not self._from_file and now_ms - feed.seen_ms > self._quiet_ms(source)
 
     def _is_stale(self, source: str, feed: Feed, now_ms: int) -> bool:
         if not self._beats(source, feed):

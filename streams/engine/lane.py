@@ -20,7 +20,7 @@ from schemas.codec import InvalidEvent, Reason, decode, encode
 from schemas.events import Topic
 from schemas.topics import SOURCES, partition_of
 from streams.engine.borrower import Borrower, Waiting, restore, snapshot, wakeups_of
-from streams.engine.calendar import ms_of
+from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.drain import LANE_KEY, DeadLetter, Effects, Inbox, SourceRecord
 from streams.engine.engine import Engine, Origin, Outcome
 from streams.engine.feeds import Feed, Feeds
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 WAKEUPS_MAX = 5_000
 """Wake-ups of one drain. A tick with more goes on in the next drain."""
 ORDER_VERSION = 1
+TICK = "tick"
 Fact = events.Event | InvalidEvent
 """An event, or what is wrong with the bytes that should have been one."""
 
@@ -55,12 +56,14 @@ class Position(msgspec.Struct, array_like=True):
     now_ms: int = 0
     feeds: dict[str, Feed] = {}
     tallies: dict[str, Tally] = {}
+    unfinished: bool = False
+    """Whether the tick of `now_ms` had more to wake than one drain may: the next drain goes on with it."""
 
 
 class _Poison(Exception):  # noqa: N818 - it names the record, not a failure to report
-    def __init__(self, topic: str, offset: int, cause: Exception) -> None:
-        super().__init__(f"{topic} {offset}: {cause!r}")
-        self.at = topic, offset
+    def __init__(self, at: tuple[object, ...], cause: Exception) -> None:
+        super().__init__(f"{at}: {cause!r}")
+        self.at = at
         self.cause = cause
 
 
@@ -71,7 +74,7 @@ class Lane:
         self._engine = engine
         self._settings = settings
         self._states = states
-        self._poison: dict[tuple[str, int], str] = {}
+        self._poison: dict[tuple[object, ...], str] = {}
         self._load()
 
     # -- what is kept -----------------------------------------------------------------------------------------------
@@ -85,7 +88,6 @@ class Lane:
         kept_wakeups = ((token, wakeups_of(value)) for token, value in self._states.items() if token != LANE_KEY)
         self._wakeups = Wakeups(kept_wakeups, self._feeds.through)
         self._heartbeats: deque[SourceRecord] = deque()
-        self._unfinished = False
         self._begin()
 
     def _begin(self) -> None:
@@ -121,7 +123,7 @@ class Lane:
     # -- one drain --------------------------------------------------------------------------------------------------
 
     def drain(self, inbox: Inbox) -> Effects | None:
-        """Apply what may be applied. A record on which our own code fails is dead-lettered and the drain done again without it."""
+        """Apply what may be applied. A record on which our own code fails is dead-lettered, and the drain done again."""
         return self._without_poison(self._drain, inbox)
 
     def play(
@@ -222,8 +224,8 @@ class Lane:
             self._feeds.saw(event.source, record.timestamp)
             if (tally := self._position.tallies.get(topic)) is not None:
                 tally.good()
-            if outcome.alerts:
-                self._effects.lateness_ms.append(record.timestamp)
+            if outcome.changed and (behind_ms := self._touched[key].last_ms - ms_of(event.time)) > 0:
+                self._effects.lateness_ms.append(behind_ms)
             self._settle(key, self._touched[key], outcome)
             self._counts["event", topic, _word(outcome)] += 1
 
@@ -235,7 +237,7 @@ class Lane:
         except InvalidEvent:
             raise
         except Exception as cause:
-            raise _Poison(topic, record.offset, cause) from cause
+            raise _Poison((topic, record.offset), cause) from cause
 
     def _check(self, topic: str, key: bytes, event: events.Event, offset: int) -> None:
         if event.topic != topic:
@@ -308,8 +310,8 @@ class Lane:
 
     def _advance(self, target_ms: int) -> bool:
         """Tick up to an instant, stopping where something is due. False if there was too much for one drain."""
-        while self._unfinished or self.now_ms < target_ms:
-            stop = self.now_ms if self._unfinished else self._next_stop(target_ms)
+        while self._position.unfinished or self.now_ms < target_ms:
+            stop = self.now_ms if self._position.unfinished else self._next_stop(target_ms)
             while self._heartbeats and self._heartbeats[0].timestamp < stop:
                 self._take_heartbeat(self._heartbeats.popleft())
             if not self._tick(stop):
@@ -328,23 +330,35 @@ class Lane:
     def _tick(self, now_ms: int) -> bool:
         """Time comes to `now_ms`: wake whom silence makes news of. False if some are left for another tick of the same time."""
         policy = self._engine.policy.version
-        self._steps.append(["tick", now_ms, policy])
-        self._counts["tick",] += 1
+        self._steps.append([TICK, now_ms, policy])
+        self._counts[TICK,] += 1
         self._position.now_ms = now_ms
         self._feeds.advance(now_ms)
         for alert in self._feeds.alerts(self._owned(), now_ms, policy, self._mode()):
             self._emit(alert)
         for woken, token in enumerate(self._wakeups.due(now_ms), start=1):
-            borrower = self._borrower(token)
-            outcome = self._engine.on_tick(token.decode(), borrower, now_ms, self._feeds.through)
-            self._settle(token, borrower, outcome)
-            if not outcome.changed:
-                self._wakeups.plan(token, borrower.earliest(), now_ms)
+            self._wake(token, now_ms)
             if woken >= WAKEUPS_MAX:
-                self._unfinished = True
+                self._position.unfinished = True
                 return False
-        self._unfinished = False
+        self._position.unfinished = False
         return True
+
+    def _wake(self, token: bytes, now_ms: int) -> None:
+        """Judge one borrower by silence. One on which our own code fails is left as it was until its next event."""
+        if (TICK, now_ms, token) in self._poison:
+            self._counts["crashed", TICK] += 1
+            self._wakeups.plan(token, {}, now_ms)
+            return
+        borrower = self._borrower(token)
+        try:
+            outcome = self._engine.on_tick(token.decode(), borrower, now_ms, self._feeds.through)
+        except Exception as cause:
+            raise _Poison((TICK, now_ms, token), cause) from cause
+        self._counts["timer",] += 1
+        self._settle(token, borrower, outcome)
+        if not outcome.changed:
+            self._wakeups.plan(token, borrower.earliest(), now_ms)
 
     def _mode(self) -> Mode:
         live_from = self._settings.live_from_ms
@@ -360,8 +374,11 @@ class Lane:
         self._note_run(Topic.FEEDS, record.offset)
         event = read(record.value)
         if isinstance(event, events.FeedHeartbeat):
-            self._feeds.beat(event.data.source, ms_of(event.data.complete_through))
-            return
+            ahead = ms_of(event.data.complete_through) - max(self.now_ms, record.timestamp)
+            if ahead <= self._engine.policy.limits.future_days * DAY_MS:
+                self._feeds.beat(event.data.source, ms_of(event.data.complete_through))
+                return
+            event = InvalidEvent(Reason.FUTURE_DATED, "complete_through is in the future")
         error = event if isinstance(event, InvalidEvent) else InvalidEvent(Reason.WRONG_TOPIC, "not a heartbeat")
         if self._settings.partition == 0:
             self._reject(
@@ -378,7 +395,7 @@ class Lane:
 
     def _repeat(self, steps: Sequence[list[Any]], fetch: Callable[[str, int, int], Sequence[SourceRecord]]) -> None:
         for step in steps:
-            if step[0] == "tick":
+            if step[0] == TICK:
                 self._tick(step[1])
                 continue
             for record in fetch(step[1], step[2], step[3]):

@@ -73,10 +73,9 @@ class DrainAfterMiss(Detector):
                 for line in arrears.spell.lines:
                     if known is not None and known.onset == line.due:
                         over = "cured" if line.cleared is not None else arrears.over
-                        yield Finding(
-                            loan.id, line.due, known.step, Severity(known.severity), "The missed installment is settled." if over
-                            else "The missed installment is still unpaid.", (), over=over,
-                        )  # fmt: skip
+                        reason = f"The missed installment is {'settled' if over else 'still unpaid'}."
+                        severity = Severity(known.severity)
+                        yield Finding(loan.id, line.due, known.step, severity, reason, (), over=over)
                     elif (
                         arrears.over is None
                         and line.due >= local_day(view.now_ms, loan.zone) - 1 - self.window_hours // 24
@@ -105,7 +104,7 @@ class DrainAfterMiss(Detector):
                 line.due,
                 1,
                 Severity.HIGH,
-                f"{share:.0%} of the balance left within {self.window_hours} hours of the missed installment {line.number}.",
+                f"{share:.0%} of the balance left within {self.window_hours} hours after installment {line.number}.",
                 (
                     alerts.Measure(
                         name="outflow_share",

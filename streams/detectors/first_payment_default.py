@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 class FirstPaymentDefault(Detector):
     """The very first installment of a loan of several is unpaid: at due + 1, confirmed at + 7 and + 30.
 
-    Why: a borrower who never pays once often never meant to (fraud, stacking) or was never able to; recovery falls fastest
-    here. It stands in place of missed_installment for installment 1 and goes on up the ladder after + 30.
+    Why: a borrower who never pays once often never meant to (fraud, stacking) or was never able to; recovery falls
+    fastest here. It stands in place of missed_installment for installment 1 and goes on up the ladder after + 30.
     Settings: later steps confirm more and warn later.
     Known false alarms: mandates set up too late for the first debit; a first due day few days after opening.
     First step: check identity, mandate and account, then call the borrower the same day.
-    Source: steps are assumptions; the later ones are the ladder of missed_installment. A loan with one installment has no
-    first payment apart from the loan, so it is left to missed_installment.
+    Source: steps are assumptions; the later ones are the ladder of missed_installment. A loan with one installment has
+    no first payment apart from the loan, so it is left to missed_installment.
     """
 
     key: ClassVar[str] = "first_payment_default"
@@ -52,7 +52,7 @@ class FirstPaymentDefault(Detector):
                         arrears.spell.onset,
                         step,
                         high if step >= self.high_from_days else Severity.WATCH,
-                        f"The first installment {'is' if arrears.over is None else 'was'} unpaid {arrears.days} days past due.",
+                        f"The first installment {'was' if arrears.over else 'is'} {arrears.days} days past due.",
                         (Measure(name="days_past_due", value=arrears.days, threshold=step),),
                         arrears.evidence,
                         arrears.over,

@@ -25,7 +25,8 @@ class IncomeMissing(Detector):
     """A recurring income (salary, pension, benefit) has not come 5 days after its usual day: known by silence.
 
     Why: lost income precedes the missed installment by weeks; nothing else warns as early.
-    Settings: more `late_days` is calmer and later; a larger `tolerance_days` takes irregular earners in, with more noise.
+    Settings: more `late_days` is calmer and later; a larger `tolerance_days` takes irregular earners in, with more
+    noise.
     Known false alarms: a new employer who pays through another account; a bonus month; a bank holiday at the usual day.
     First step: ask whether the income has changed before the next due day, and offer an extension early.
     Source: assumption (payroll fall: SAMA 41033343).

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class MissedInstallment(Detector):
     """A due day passed and the installment is not paid: known by silence, once the servicing feed is complete past it.
 
-    Why: days past due are the measure of trouble that every later one is checked against; each further rung makes a cure
-    less likely. The episode opens at 1 day past due, escalates up the ladder and is resolved when the run is over.
+    Why: days past due are the measure of trouble that every later one is checked against; each further rung makes a
+    cure less likely. The episode opens at 1 day past due, escalates up the ladder and is resolved when the run is
+    over.
     Settings: a lower first rung or no grace warns earlier and more often; `high_from_days` decides when a case opens.
-    Known false alarms: payments booked late but valued in time (the alert is then withdrawn); bank holidays (use grace or
-    the business-day rule). The first installment of several is left to first_payment_default.
+    Known false alarms: payments booked late but valued in time (the alert is then withdrawn); bank holidays (use
+    grace or the business-day rule). The first installment of several is left to first_payment_default.
     First step: a friendly reminder with the ways to pay; ask for the reason before anything else.
     Source of the ladder: early arrears 5-30 days (SAMA 41033343 app. 1); backstops beyond 30 and at 90 days
     (IFRS 9 5.5.11, B5.5.37); charge-off at 120 and 180 (FFIEC retail credit policy). The severities are assumptions.

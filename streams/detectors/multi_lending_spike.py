@@ -28,8 +28,8 @@ class MultiLendingSpike(Detector):
 
     Why: new debt is sought to pay old debt, or as much as possible is taken before the first due day.
     Settings: lower counts or longer windows warn earlier and more often. Three in 7 days alone hardly discriminates.
-    Known false alarms: an aggregator that asks many lenders for one application (a burst within 30 minutes counts once);
-    shopping for one secured loan.
+    Known false alarms: an aggregator that asks many lenders for one application (a burst within 30 minutes counts
+    once); shopping for one secured loan.
     First step: hold further lending, ask what the applications are for, and add up the debt elsewhere.
     Source: window lengths from bureau products; counts are assumptions. Hard inquiries only; own lenders are left out.
     """

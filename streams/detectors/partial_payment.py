@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class PartialPayment(Detector):
     """By due + 1 something was paid on an installment, but less than 90 % of it.
 
-    Why: a borrower who pays a part wants to pay and cannot: the earliest sign of inability, and the best time for a plan.
+    Why: a borrower who pays a part wants to pay and cannot: the earliest sign of inability, and the best time for a
+    plan.
     Settings: a higher `full_share` reports smaller shortfalls.
     Known false alarms: rounding by the payer (the 90 % takes care of it), a second transfer under way.
     First step: thank for the part, ask what is missing and offer to spread the rest.

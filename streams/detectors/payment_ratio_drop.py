@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class PaymentRatioDrop(Detector):
     """Less than 80 % of the last six installments is paid, with at least two of them short.
 
-    Why: one miss is an accident, a falling share is a trend; it also sees the borrower who always pays a little too little.
+    Why: one miss is an accident, a falling share is a trend; it also sees the borrower who always pays a little too
+    little.
     Settings: a higher `ratio_min`, or fewer short ones, warns earlier; a longer window is calmer.
     Known false alarms: an agreed payment holiday that was not sent as a schedule change.
     First step: look at the account over half a year with the borrower and agree on a plan that fits.

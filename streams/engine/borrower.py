@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from streams.engine.calendar import DAY_MS
-from streams.engine.loan import Loan
-from streams.engine.measure import Store
+from streams.engine.loan import Loan  # noqa: TC001 - msgspec reads the annotations at run time
+from streams.engine.measure import Store  # noqa: TC001 - the same
 from streams.errors import Misconfigured
 
 STATE_VERSION = 1
@@ -23,7 +23,10 @@ _DAY_MASK = (1 << _DAY_BITS) - 1
 
 
 class Episode(msgspec.Struct, array_like=True):
-    """A run of trouble that a detector saw. Kept after its end while its loan lives, so that a revision is never used twice."""
+    """A run of trouble that a detector saw.
+
+    It is kept after its end while its loan lives, so that a revision is never used twice.
+    """
 
     detector: str
     loan: str
@@ -109,7 +112,7 @@ def snapshot(borrower: Borrower) -> bytes:
 
 
 def restore(value: bytes | None) -> Borrower:
-    """The borrower of a kept value, or a new one. Raises Misconfigured for a value of a later version than this code's."""
+    """The borrower of a kept value, or a new one. Raises Misconfigured for a value of another release."""
     if value is None:
         return Borrower()
     try:

@@ -1,4 +1,4 @@
-"""Days and zones. Inside the engine a day is an integer (days since 1970-01-01) and an instant is milliseconds since then.
+"""Days and zones. Inside the engine a day is an integer and an instant is milliseconds, both since 1970-01-01.
 
 Integers keep states small and comparisons cheap; `date` and `datetime` appear only where an event comes in or an alert
 goes out.

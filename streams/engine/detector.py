@@ -1,8 +1,8 @@
 """What a detector is, what it may see and what it may say.
 
-A detector is a frozen model: its fields are its settings, `measures` is what it wants kept, `judge` says what is true as
-far as the facts reach, `wakeups` when silence would become news. It keeps nothing itself. The engine compares what it says
-with the open episodes and makes the alerts.
+A detector is a frozen model: its fields are its settings, `measures` is what it wants kept, `judge` says what is true
+as far as the facts reach, `wakeups` when silence would become news. It keeps nothing itself. The engine compares what
+it says with the open episodes and makes the alerts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.calendar import local_day, midnight_ms
 from streams.engine.measure import Measure, Store, store_name
@@ -19,6 +18,7 @@ from streams.engine.measure import Measure, Store, store_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from schemas import alerts
     from streams.engine.borrower import Borrower, Episode
     from streams.engine.loan import Loan
 
@@ -28,8 +28,9 @@ HOME_ZONE = "UTC"
 class Finding(NamedTuple):
     """What a detector sees: that there is trouble, or (`over`) that there was and how it ended.
 
-    `onset` is the day that names the episode; None stands for the local day on which it is first seen. A finding that was
-    there and is no longer said at all was never true (`withdrawn`) if the detector names its onsets; else it is over.
+    `onset` is the day that names the episode; None stands for the local day on which it is first seen. A finding that
+    was there and is no longer said at all was never true (`withdrawn`) if the detector names its onsets; else it is
+    over.
     """
 
     loan: str
@@ -78,7 +79,7 @@ class BorrowerView:
         return local_day(self.complete_ms(loan.source), loan.zone)
 
     def store(self, measure: Measure, currency: str = "") -> Store:
-        """What is kept for a measure (money in buckets: of one currency). The engine has dropped what left its window."""
+        """What is kept for a measure (money in buckets: of one currency), without what has left its window."""
         return self._borrower.stores.get(store_name(measure, currency)) or Store()
 
     def episode(self, detector: str, loan: str) -> Episode | None:
@@ -114,11 +115,11 @@ class Detector(BaseModel):
         """What is true as of now. Must not change anything and must say the same when asked again."""
         raise NotImplementedError
 
-    def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
+    def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:  # noqa: ARG002 - most look at it
         """When it wants to be judged again without an event."""
         yield from ()
 
-    def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
+    def farewell(self, view: BorrowerView, episode: Episode) -> Finding:  # noqa: ARG002 - most look at it
         """What to say of an open episode that `judge` no longer speaks of: by default that its cause has passed."""
         return ended(episode, "recovered", "What raised this alert is no longer there.")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 LANE_KEY = b"\x00lane"
-"""The reserved key of the position record in the changelog. No borrower token can be equal to it: tokens are printable."""
+"""The reserved key of the position record in the changelog. No token can be equal to it: tokens are printable."""
 
 
 class SourceRecord(Protocol):
@@ -44,7 +44,7 @@ class Inbox(NamedTuple):
     records: Mapping[str, Sequence[SourceRecord]]
     """By source topic, in offset order. Records below the lane's position are dropped (Faust hands some over twice)."""
     behind: frozenset[str]
-    """Source topics that have more on the broker than `records` holds: when theirs run out the drain must stop and wait."""
+    """Source topics that have more on the broker than `records` holds: there the drain stops and waits."""
     horizon_ms: int | None
     """How far time may go once every record is applied and nothing is behind; None while that is not known."""
     feeds: Sequence[SourceRecord] = ()
@@ -72,7 +72,7 @@ class Effects:
     """Next offset of each source topic that moved."""
     now_ms: int = 0
     counts: Counter[tuple[str, ...]] | None = None
-    """What happened, for metrics: ("event", topic, outcome), ("alert", detector, severity, mode), ("dead_letter", reason) ..."""
+    """What happened, for metrics: ("event", topic, outcome), ("alert", detector, ...), ("dead_letter", reason) ..."""
     lateness_ms: list[int] = field(default_factory=list)
 
 

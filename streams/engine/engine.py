@@ -39,6 +39,13 @@ class Origin(NamedTuple):
     value: bytes
 
 
+class Moment(NamedTuple):
+    """When something is judged, and how far each source is believed to be complete then."""
+
+    at_ms: int
+    through: Callable[[str], int]
+
+
 class Outcome(NamedTuple):
     """What an event or a tick did to a borrower. `changed` is False for a duplicate; the borrower is then as before."""
 
@@ -77,6 +84,7 @@ class Engine:
         borrower: Borrower,
         event: events.Event,
         origin: Origin,
+        *,
         now_ms: int,
         through: Callable[[str], int],
     ) -> Outcome:
@@ -96,7 +104,7 @@ class Engine:
                 if known:
                     return UNCHANGED
                 raise InvalidEvent(Reason.ID_CONFLICT, "this source and id came with other content before")
-        outcome = self._apply(token, borrower, event, origin, at_ms, through)
+        outcome = self._apply(token, borrower, event, origin, Moment(at_ms, through))
         if outcome.changed:
             if not repayment:
                 borrower.remember(key, content, at_ms)
@@ -117,7 +125,8 @@ class Engine:
         self._tidy(borrower, now_ms)
         for key in due - self._keys:  # A policy has turned the detector off since.
             del borrower.wakeups[key]
-        alerts = self._judge(token, borrower, [d for d in self.detectors if d.key in due], now_ms, through)
+        detectors = [detector for detector in self.detectors if detector.key in due]
+        alerts = self._judge(token, borrower, detectors, Moment(now_ms, through))
         if FORGET in due and self._may_forget(borrower):
             return Outcome(alerts, rejected=rejected, forget=True)
         if FORGET in due:
@@ -137,8 +146,7 @@ class Engine:
         borrower: Borrower,
         event: events.Event,
         origin: Origin,
-        at_ms: int,
-        through: Callable[[str], int],
+        moment: Moment,
     ) -> Outcome:
         rejected: list[tuple[Waiting, Reason, str]] = []
         detectors = self._by_type[event.type]
@@ -150,30 +158,27 @@ class Engine:
         elif type(event) in LOAN_FACTS:
             loan = borrower.loan(event.data.loan)  # type: ignore[attr-defined]
             if loan is None:
-                return self._wait(borrower, event, origin, at_ms)
+                return self._wait(borrower, event, origin, moment.at_ms)
             if not LOAN_FACTS[type(event)](loan, event, self.policy.servicing):
                 return UNCHANGED
         else:
-            return self._measured(token, borrower, event, at_ms, through)
-        alerts = self._judge(token, borrower, detectors, at_ms, through, event.traceparent)
+            return self._measured(token, borrower, event, moment)
+        alerts = self._judge(token, borrower, detectors, moment, event.traceparent)
         return Outcome(alerts, rejected=rejected)
 
-    def _measured(
-        self, token: str, borrower: Borrower, event: events.Event, at_ms: int, through: Callable[[str], int]
-    ) -> Outcome:
+    def _measured(self, token: str, borrower: Borrower, event: events.Event, moment: Moment) -> Outcome:
         """Count an event, and judge only where what a detector asked for has changed."""
-        matched, counted = self._measure(borrower, event, at_ms)
+        matched, counted = self._measure(borrower, event, moment.at_ms)
         changed = [d for d in self._by_type[event.type] if not self._asked_by[d.key].isdisjoint(matched)]
-        alerts = self._judge(token, borrower, changed, at_ms, through, event.traceparent) if changed else ()
+        alerts = self._judge(token, borrower, changed, moment, event.traceparent) if changed else ()
         return Outcome(alerts, late=bool(matched) and not counted)
 
     def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> tuple[list[str], bool]:
         """The measures that an event matches, and whether it lies within the window of any."""
         data, counted, matched = event.data, False, []  # type: ignore[attr-defined]
         occurred = ms_of(event.time)
-        if isinstance(event, events.TransactionBooked) and data.balance_after_minor is not None:
-            if occurred >= borrower.balance_ms:
-                borrower.balance, borrower.balance_ms = data.balance_after_minor, occurred
+        if isinstance(event, events.TransactionBooked) and occurred >= borrower.balance_ms:
+            self._note_balance(borrower, data.balance_after_minor, occurred)
         fact = Occurrence(data, event.id, event.source, occurred)
         for measure in self._measures.get(event.type, ()):
             if measure.matches(data):
@@ -181,6 +186,11 @@ class Engine:
                 store = borrower.stores.setdefault(measure.store_of(data), Store())
                 counted |= update(measure, store, fact, at_ms)
         return matched, counted
+
+    @staticmethod
+    def _note_balance(borrower: Borrower, balance: int | None, occurred: int) -> None:
+        if balance is not None:
+            borrower.balance, borrower.balance_ms = balance, occurred
 
     def _expire(self, borrower: Borrower, at_ms: int) -> None:
         """Drop what has left its window, so that judging changes nothing."""
@@ -190,11 +200,16 @@ class Engine:
                 expire(measure, store, at_ms)
 
     def _judge(
-        self, token: str, borrower: Borrower, detectors: Iterable[Detector], at_ms: int,
-        through: Callable[[str], int], traceparent: str | None = None,
-    ) -> list[Alert]:  # fmt: skip
+        self,
+        token: str,
+        borrower: Borrower,
+        detectors: Iterable[Detector],
+        moment: Moment,
+        traceparent: str | None = None,
+    ) -> list[Alert]:
+        at_ms = moment.at_ms
         self._expire(borrower, at_ms)
-        view = BorrowerView(borrower, at_ms, through)
+        view = BorrowerView(borrower, at_ms, moment.through)
         history = self._live_from_ms is not None and at_ms < self._live_from_ms
         scene = Scene(
             token, borrower, view, at_ms, self.policy.version, Mode.HISTORY if history else Mode.LIVE, traceparent

@@ -84,7 +84,7 @@ def _rise(scene: Scene, detector: Detector, finding: Finding, known: Episode | N
 
 
 def _same_day_before(scene: Scene, detector: Detector, finding: Finding, onset: int) -> Episode | None:
-    """An episode without an own onset that ended and returns on the day it began has the same id: go on with its revisions."""
+    """An episode without an own onset that returns on the day it began has the same id: go on with its revisions."""
     return next(
         (e for e in scene.borrower.episodes if (e.detector, e.loan, e.onset) == (detector.key, finding.loan, onset)),
         None,
@@ -92,7 +92,7 @@ def _same_day_before(scene: Scene, detector: Detector, finding: Finding, onset: 
 
 
 def _fall(scene: Scene, detector: Detector, finding: Finding, known: Episode | None, onset: int) -> Iterator[Alert]:
-    """The trouble is over. If it was never told (held, or paid before the tick), tell that it was there: facts decide, not timing."""
+    """The trouble is over. If it was never told (held, or paid before the tick) it is told now."""
     if known is None:
         yield from _rise(scene, detector, finding._replace(over=None), None, onset)
         known = _episode_of(scene, detector, finding)

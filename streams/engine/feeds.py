@@ -1,12 +1,13 @@
 """How far each source is complete, so that a dead feed is not taken for silence.
 
-A source that sends heartbeats is complete through what its last one says. One that sends none counts as complete up to the
-tick, unless nothing at all came from it for longer than the quiet limit. Completeness never goes back.
+A source that sends heartbeats is complete through what its last one says. One that sends none counts as complete up to
+the tick, unless nothing at all came from it for longer than the quiet limit. Completeness never goes back.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 DETECTOR = "feed_stale"
 FIRST_STEP = "Look at the source's delivery; silence alarms of its borrowers are held until it is complete again."
+STALE, RECOVERED = "The source is not complete: silence alarms are held.", "The source is complete again."
 FOREVER = 1 << 62
 
 
@@ -38,8 +40,8 @@ class Feed(msgspec.Struct, array_like=True):
 class Feeds:
     """The sources of a lane, judged by the rules of a policy.
 
-    `from_file` means that the clock is that of a whole file: what does not come was never sent, so that a source without
-    heartbeats is always complete.
+    `from_file` means that the clock is that of a whole file: what does not come was never sent, so that a source
+    without heartbeats is always complete.
     """
 
     def __init__(self, known: dict[str, Feed], rules: policy.Feeds, *, from_file: bool) -> None:
@@ -110,6 +112,7 @@ class Feeds:
 
     def alerts(self, sources: list[str], now_ms: int, policy_version: str, mode: Mode) -> Iterator[Alert]:
         """An operator alert for each of the sources that has become stale, or is no longer."""
+        told = partial(self._alert, now_ms=now_ms, policy_version=policy_version, mode=mode)
         for source in sources:
             feed = self.known[source]
             stale = self._is_stale(source, feed, now_ms)
@@ -117,13 +120,13 @@ class Feeds:
                 feed.stale_since_ms = feed.complete_ms or feed.seen_ms
                 if feed.stale_since_ms // DAY_MS != feed.stale_day:
                     feed.stale_day, feed.revision = feed.stale_since_ms // DAY_MS, 0
-                yield self._alert(source, feed, AlertStatus.OPENED, now_ms, policy_version, mode)
+                yield told(source, feed, AlertStatus.OPENED)
             elif feed.stale_since_ms and not stale:
-                yield self._alert(source, feed, AlertStatus.RESOLVED, now_ms, policy_version, mode)
+                yield told(source, feed, AlertStatus.RESOLVED)
                 feed.stale_since_ms = 0
 
     def _alert(
-        self, source: str, feed: Feed, status: AlertStatus, now_ms: int, policy_version: str, mode: Mode
+        self, source: str, feed: Feed, status: AlertStatus, *, now_ms: int, policy_version: str, mode: Mode
     ) -> Alert:
         feed.revision += 1
         onset = date(1970, 1, 1) + timedelta(days=feed.stale_day)
@@ -135,7 +138,7 @@ class Feeds:
             alert_id=identity, episode_id=episode, revision=feed.revision, status=status, step=1,
             severity=Severity.HIGH, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
             borrower=source, onset=onset, first_step=FIRST_STEP, resolution="recovered" if resolved else None,
-            reason="The source is complete again." if resolved else "The source is not complete: silence alarms are held.",
+            reason=RECOVERED if resolved else STALE,
             measures=(Measure(name="minutes_behind", value=behind, threshold=self._stale_ms(source) // 60_000),),
         )  # fmt: skip
         return Alert(

@@ -123,7 +123,7 @@ class Lane:
     # -- one drain --------------------------------------------------------------------------------------------------
 
     def drain(self, inbox: Inbox) -> Effects | None:
-        """Apply what may be applied. A record on which our own code fails is dead-lettered, and the drain done again."""
+        """Apply what may be applied. A record on which our own code fails is a dead letter; then all is done again."""
         return self._without_poison(self._drain, inbox)
 
     def play(
@@ -233,7 +233,9 @@ class Lane:
         borrower = self._borrower(key)
         origin = Origin(topic, record.offset, record.timestamp, record.value or b"")
         try:
-            return self._engine.on_event(event.subject, borrower, event, origin, self.now_ms, self._feeds.through)
+            return self._engine.on_event(
+                event.subject, borrower, event, origin, now_ms=self.now_ms, through=self._feeds.through
+            )
         except InvalidEvent:
             raise
         except Exception as cause:
@@ -328,7 +330,7 @@ class Lane:
         return min(target_ms, self._grid(max(first, self.now_ms + 1) + self._settings.step_ms - 1))
 
     def _tick(self, now_ms: int) -> bool:
-        """Time comes to `now_ms`: wake whom silence makes news of. False if some are left for another tick of the same time."""
+        """Time comes to `now_ms`: wake who is due. False if some are left for another tick of the same time."""
         policy = self._engine.policy.version
         self._steps.append([TICK, now_ms, policy])
         self._counts[TICK,] += 1

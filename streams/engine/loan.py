@@ -1,8 +1,8 @@
 """A loan as the engine keeps it: schedule, payments, and days past due exactly as defined in docs/promises.md.
 
 Days past due is the local date minus the due date of the oldest installment with an outstanding amount above the
-materiality; payments count from their value date. Money goes to the oldest installment first, within it to penalty, fee,
-interest, principal; an explicit allocation wins; a surplus prepays the next installment.
+materiality; payments count from their value date. Money goes to the oldest installment first, within it to penalty,
+fee, interest, principal; an explicit allocation wins; a surplus prepays the next installment.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Loan(msgspec.Struct, array_like=True):
             yield Spell(lines, end)
 
     def peak(self, spell: Spell, day: int) -> int:
-        """The most days past due that a run had reached by a local day. A value day is a fact, so it needs no waiting."""
+        """The most days past due that a run had reached by a local day. A value day is a fact and needs no waiting."""
         return max(self.days_late(line.due, day if line.cleared is None else line.cleared) for line in spell.lines)
 
     def frozen(self, day: int) -> bool:
@@ -197,7 +197,7 @@ class Loan(msgspec.Struct, array_like=True):
             self.installments.append(Installment(last.number + 1, last.due, amount))
 
     def reallocate(self) -> None:
-        """Spread all payments since the last new schedule over its installments again, in the order of their value days."""
+        """Spread the payments since the last new schedule over its installments again, by their value days."""
         for line in self.installments[self.baked_installments :]:
             line.paid, line.cleared = 0, line.due if line.amount <= self.materiality else None
         for payment in self.payments[self.baked_payments :]:
@@ -205,7 +205,7 @@ class Loan(msgspec.Struct, array_like=True):
                 self._apply(payment)
 
     def reschedule(self, lines: list[Installment], reason: str, day: int) -> None:
-        """Replace the unpaid rest of the schedule. What was paid stays paid; what was owed is owed as the new lines say."""
+        """Replace the unpaid rest of the schedule. What was paid stays paid; the rest is owed as the new lines say."""
         kept = [line for line in self.installments if line.paid > 0 or line.cleared is not None]
         for line in kept:
             if line.cleared is None:

@@ -1,7 +1,8 @@
 """Measures: what detectors ask the engine to keep, each once for all who ask, updated in constant amortised time.
 
-A measure lives in event-time buckets (days, or hours where a detector needs them). A late event lands in its own bucket;
-one that lies outside the window is not kept. Windows reach from an hour to 365 days, and every store has a limit.
+A measure lives in event-time buckets (days, or hours where a detector needs them). A late event lands in its own
+bucket; one that lies outside the window is not kept. Windows reach from an hour to 365 days, and every store has a
+limit.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class Kind(StrEnum):
 class Measure(NamedTuple):
     """A request to the engine. Equal requests are kept once.
 
-    `where` and `unless` filter by fields of the event's data; `value` is the field summed or kept (per currency, where it is
-    money in buckets); `field` the one told apart; things within `burst_minutes` of each other count once (an aggregator asking many lenders for one application).
+    `where` and `unless` filter by fields of the event's data; `value` is the field summed or kept (per currency,
+    where it is money in buckets); `field` the one told apart; things within `burst_minutes` of each other count once
+    (an aggregator asking many lenders for one application).
     """
 
     name: str

@@ -1,8 +1,8 @@
 """When silence becomes news: the borrowers of a lane by the time at which they want to be judged.
 
-A time that moves later leaves its entry in the queue, to be set right when that comes up: most move with every event. So
-the queue always yields what one made anew from the kept states would. An entry whose source is not complete by its time is
-held until it is.
+A time that moves later leaves its entry in the queue, to be set right when that comes up: most move with every event.
+So the queue always yields what one made anew from the kept states would. An entry whose source is not complete by its
+time is held until it is.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Wakeups:
             self._wanted.pop(token, None)
 
     def due(self, now_ms: int) -> Iterator[bytes]:
-        """The borrowers to be judged at a tick, in the order of their times. Each must be planned anew before the next."""
+        """The borrowers to be judged at a tick, in the order of their times. Each is planned anew before the next."""
         for source, held in self._held.items():
             while held and held[0][0] <= self._through(source):
                 heappush(self._queue, heappop(held))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import World, charged_off, closed, engine_of, event, events, at, opened, paid, returned
+from tests.builders import World, at, charged_off, closed, engine_of, event, events, opened, paid, returned
 
 KEY = "returned_payment"
 DUES = [30, 60, 90]

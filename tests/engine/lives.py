@@ -1,8 +1,6 @@
-"""Random lives of two borrowers for property tests: loans, payments of every kind, money, inquiries, heartbeats, mistakes."""
+"""Random lives of two borrowers for property tests: loans, payments, money, inquiries, heartbeats, mistakes."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
@@ -20,9 +18,6 @@ from tests.builders import (
     rescheduled,
     returned,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LAST_DAY = 110
 
@@ -47,7 +42,7 @@ moves = st.one_of(
 )
 
 
-def _made(move: tuple, who: str, loan: str, opening: Callable[[str], float]) -> list[events.Event]:
+def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: PLR0911 - a table of moves
     kind, day, amount, name, detail = move
     loan = f"{loan}-{who}"
     if kind == "paid":
@@ -84,7 +79,7 @@ def lives(draw: st.DrawFn, most: int = 25) -> list[events.Event]:
         if draw(st.booleans()):
             facts += [booked(day, 5_000, 6_000, purpose="SALA", subject=who) for day in (1, 31, 61)]
     for move in draw(st.lists(moves, max_size=most)):
-        facts += _made(move, draw(people), draw(loans), float)
+        facts += _made(move, draw(people), draw(loans))
     return [
         fact.model_copy(update={"id": f"x-{number}"}) if not isinstance(fact, events.LoanOpened) else fact
         for number, fact in enumerate(facts)

@@ -30,7 +30,7 @@ def payments(number: int, day: float, valued: float, source: str = SERVICING) ->
 
 
 def test_a_dead_feed_is_not_taken_for_silence() -> None:
-    """Stopped for 24 h over 1,000 due dates: no borrower alert, one feed alert; back with payments valued in time: none."""
+    """Stopped for 24 h over 1,000 due dates: one feed alert and no other; back with payments valued in time: none."""
     # 29 beats   30 10:00 last beat ..... due 30 ..... 31 10:00 back: payments valued 30, beats again   35
     facts = [*borrowers(1_000), *beats(28, 29), *(heartbeat(30, hour=hour) for hour in range(11))]
     world = World(engine_of("missed_installment")).play(*facts, until=31.4)

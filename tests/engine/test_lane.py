@@ -123,7 +123,8 @@ def test_the_same_id_with_other_content_is_a_conflict() -> None:
     """By source and id for events, by payment id for payments, by token for loans."""
     world = World(engine_of())
     world.play(
-        opened([30, 60]), booked(1, 5, identity="t"), booked(2, 6, identity="t"), booked(3, 6, identity="t", source="y"),
+        opened([30, 60]), booked(1, 5, identity="t"), booked(2, 6, identity="t"),
+        booked(3, 6, identity="t", source="y"),
         paid(4, payment="p"), paid(5, 999, payment="p"), opened([30, 90], day=6),
     )  # fmt: skip
     assert ["id_conflict", "id_conflict", "loan_exists"] == world.reasons()
@@ -461,7 +462,7 @@ def test_an_event_costs_the_same_however_many_came_before(kind: str) -> None:
 
 
 def test_the_median_state_is_small() -> None:
-    """90 days of a borrower with loan, salary, spending and inquiries take no more than the target allows twice over."""
+    """90 days of a borrower with a loan, a salary and 180 bookings fit into a few kilobytes."""
     facts = [opened([30, 60, 90]), *(paid(day) for day in (30, 60))]
     facts += [booked(day, 5_000, 6_000, purpose="SALA") for day in (1, 31, 61)]
     facts += [booked(day + hour / 24, -50, 5_000) for day in range(90) for hour in (1, 9)]

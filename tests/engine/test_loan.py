@@ -229,7 +229,7 @@ def test_another_currency_is_refused() -> None:
 
 
 def test_the_business_day_rule_moves_due_days() -> None:
-    """Saturday 2025-02-01 (day 31) and Sunday count as Monday the third with rule `following`, as themselves without."""
+    """Saturday 2025-02-01 (day 31) and Sunday count as Monday the third by the rule `following`, else as themselves."""
     for due in (31, 32):
         assert 1 == late(play(opened([due])), due + 1)
         following = play(opened([due]), business_days="following")

@@ -52,7 +52,7 @@ def test_fifty_thousand_over_six_months_with_the_fourth_missed() -> None:
 
 
 def test_fifty_thousand_cured_after_the_collector() -> None:
-    """The same borrower finds work again and pays two installments on day 150: everything ends as cured or recovered."""
+    """The same borrower finds work again and pays two installments on day 150: all ends as cured or recovered."""
     # 115 no salary   120 due   121 alerts   145 salary   150 both paid   180 paid
     facts = [
         opened([30, 60, 90, 120, 150, 180], INSTALLMENT, principal_minor=5_000_000),

@@ -20,7 +20,12 @@ RECORDS_MAX = 8_000
 BYTES_MAX = 8 * 2**20
 """The same in bytes: one fetch can go over it, by the size of a fetch."""
 DRAIN_RECORDS_MAX = 4_000
-"""The most of one source that one drain sees: it bounds how long a drain holds up the other lanes."""
+"""The most of one source that one drain sees."""
+DRAIN_RECORDS_MIN = 50
+DRAIN_RECORDS_START = 500
+DRAIN_SECONDS = 0.1
+"""How long a drain should take at most. Meanwhile nothing else goes on: a commit of another lane needs a dozen turns of
+the event loop and must end by its deadline."""
 
 
 class LogChanged(Exception):  # noqa: N818 - it names what happened to the topic
@@ -99,6 +104,7 @@ class LaneBuffer:
 
     def __init__(self, starts: Mapping[str, int]) -> None:
         self.sources = {topic: SourceBuffer(position=start) for topic, start in starts.items()}
+        self.drain_records = DRAIN_RECORDS_START
         self.version = 0
         """Counts fetches, so that it can be told whether anything came since."""
 
@@ -138,13 +144,25 @@ class LaneBuffer:
         """Whether all that stood below these ends is fetched."""
         return all(source.position >= ends[topic] for topic, source in self.sources.items())
 
+    def took(self, seconds: float, *, cut: bool) -> None:
+        """Adapts what a drain sees to how long the last one took: an event costs 10 us, or 300, as the logic is."""
+        if seconds > DRAIN_SECONDS:
+            self.drain_records = max(DRAIN_RECORDS_MIN, int(self.drain_records * DRAIN_SECONDS / seconds))
+        elif cut and seconds < DRAIN_SECONDS / 2:
+            self.drain_records = min(DRAIN_RECORDS_MAX, self.drain_records * 2)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the next drain sees only a part of what is here."""
+        return any(len(source.records) > self.drain_records for source in self.sources.values())
+
     def inbox(self, horizon_ms: int | None, feeds: Sequence[SourceRecord] = ()) -> Inbox:
         """What the next drain may see. A source that is cut off here counts as behind: it has more."""
         records: dict[str, Sequence[SourceRecord]] = {}
         behind = set(self.behind)
         for topic, source in self.sources.items():
-            if len(source.records) > DRAIN_RECORDS_MAX:
-                records[topic] = source.records[:DRAIN_RECORDS_MAX]
+            if len(source.records) > self.drain_records:
+                records[topic] = source.records[: self.drain_records]
                 behind.add(topic)
             elif source.records:
                 records[topic] = source.records

@@ -88,13 +88,16 @@ class OwnedLane:
         signature = self.signature(feeds)
         began = clock.monotonic()
         inbox = self.buffer.inbox(self.horizon_ms, feeds.since(self.logic.positions.get(Topic.FEEDS, 0)))
+        cut = self.buffer.cut
         effects = self.logic.drain(inbox)
+        took = clock.monotonic() - began
+        self.buffer.took(took, cut=cut)
         if effects is None:
             self.busy = False
             self._seen = signature
             return None
         self._seen = None
-        self.oldest_ms = self._gauges.drained(inbox, clock.monotonic() - began)
+        self.oldest_ms = self._gauges.drained(inbox, took)
         if self.first_ms is None:
             self.first_ms = self.oldest_ms
         return effects

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from functools import partial
 
 from counting_lane import CountingLane
 
@@ -10,4 +12,5 @@ from streams.bootstrap.worker import run
 from streams.settings import load
 
 if __name__ == "__main__":
-    sys.exit(run(load(), CountingLane))
+    step_ms = int(os.environ.get("COUNTING_STEP_MS", "60000"))
+    sys.exit(run(load(), partial(CountingLane, step_ms=step_ms)))

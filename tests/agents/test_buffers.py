@@ -89,10 +89,10 @@ def test_what_is_applied_is_dropped_and_the_rest_stays() -> None:
     assert buffer.sources["a"].size == 0
 
 
-def test_a_source_that_is_cut_off_for_a_drain_counts_as_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_is_cut_off_for_a_drain_counts_as_behind() -> None:
     """The drain sees a part of a large buffer; taking that for all would let the other sources run ahead."""
-    monkeypatch.setattr(buffers, "DRAIN_RECORDS_MAX", 2)
     buffer = known(a=3, b=1)
+    buffer.drain_records = 2
     buffer.extend("a", pull(0, 0, 1, 2))
     buffer.extend("b", pull(0, 0))
     inbox = buffer.inbox(7)
@@ -115,6 +115,20 @@ def test_a_buffer_is_full_by_records_and_by_bytes(monkeypatch: pytest.MonkeyPatc
     assert buffer.sources["b"].full
     buffer.applied({"b": 1})
     assert not buffer.sources["b"].full
+
+
+def test_a_drain_sees_as_much_as_it_can_do_in_its_time() -> None:
+    """A slow logic gets less at once: else its drains hold up the commits of other lanes past their deadline."""
+    buffer = known(a=1)
+    buffer.drain_records = 1_000
+    buffer.took(1.0, cut=True)
+    assert buffer.drain_records == 100
+    buffer.took(0.01, cut=True)
+    assert buffer.drain_records == 200
+    buffer.took(0.01, cut=False)
+    assert buffer.drain_records == 200
+    buffer.took(1_000.0, cut=True)
+    assert buffer.drain_records == buffers.DRAIN_RECORDS_MIN
 
 
 def test_a_horizon_holds_when_all_that_stood_below_it_is_fetched() -> None:

@@ -63,8 +63,8 @@ def run_case_creator(settings: Settings) -> None:
 
 def run_notifier(settings: Settings) -> None:
     """Send staff what alerts say until SIGTERM or Ctrl-C."""
-    log_as_json()
     channels = staff_channels(settings)
+    log_as_json()
     with message_store(settings) as store:
         asyncio.run(_notifier(settings, store, channels))
 

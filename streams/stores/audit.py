@@ -72,7 +72,11 @@ def chained(before: str, line: Mapping[str, Any]) -> str:
 def lines_of(connection: Connection, case_id: str) -> list[AuditLine]:
     """The history of a case, oldest line first."""
     rows = connection.execute(select(audit).where(audit.c.case_id == case_id).order_by(audit.c.number))
-    return [AuditLine(row.case_id, row.at, row.actor, row.action, row.detail, number=row.number) for row in rows]
+    return [_line(row) for row in rows]
+
+
+def _line(row: Row[Any]) -> AuditLine:
+    return AuditLine(row.case_id, row.at, row.actor, row.action, row.detail, row.case_digest, number=row.number)
 
 
 def head_of(connection: Connection) -> Head:

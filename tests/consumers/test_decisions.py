@@ -171,6 +171,18 @@ def test_a_case_with_something_true_in_it_is_resolved_not_withdrawn() -> None:
     assert (CaseState.RESOLVED, "cured") == (case.state, case.closed_as)
 
 
+def test_an_ended_episode_keeps_the_severity_that_it_had() -> None:
+    """A resolution that speaks softly does not make the trouble that it ends a small one."""
+    case = case_after(
+        alert(),
+        alert(detector="partial_payment", hours=1),
+        alert("resolved", revision=2, hours=2, severity="info"),
+        alert("withdrawn", detector="partial_payment", revision=2, hours=3),
+    )
+
+    assert CaseState.RESOLVED is case.state
+
+
 def test_a_new_episode_after_closing_opens_a_new_case() -> None:
     """A closed case stays closed."""
     old, *_, new = follow(

@@ -168,6 +168,23 @@ async def test_an_outage_of_hours_delays_and_loses_nothing(store: MessageStore) 
     assert [idempotency_key(one, "staff") for one in told] == pigeonhole.taken
 
 
+async def test_a_message_that_fails_is_not_overtaken(store: MessageStore) -> None:
+    """What comes after it for the same borrower waits for it, though it could go out; another borrower's goes."""
+    told = episode("b-1", [("opened", "high", 1), ("escalated", "high", 5)])
+    other = alert(borrower="b-2")
+    first = idempotency_key(told[0], "staff")
+    pigeonhole = Pigeonhole(fault=lambda key, _: Unavailable("not you") if key == first else None)
+    desk = Desk(store, pigeonhole)
+    desk.take(*told, other)
+    await desk.deliver()
+    assert [idempotency_key(other, "staff")] == pigeonhole.taken
+
+    pigeonhole.fault = lambda *_: None
+    await desk.deliver(hours=1)
+
+    assert [idempotency_key(one, "staff") for one in told] == pigeonhole.taken[1:]
+
+
 async def test_a_refusal_is_recorded_and_the_rest_goes_on(store: MessageStore) -> None:
     """A 4xx is for good: not tried again, and no other message waits for it."""
     refused, fine = alert(), alert(detector="income_missing")

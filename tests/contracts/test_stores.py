@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -17,14 +18,16 @@ from schemas.alerts import Severity
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import Batch
+from streams.errors import Unavailable
 from streams.metrics import Metrics
 from streams.stores import tables
+from streams.stores.audit import GENESIS, chained
 from streams.stores.case import CaseState, Changes, Stage, content
 from streams.stores.cases import CaseStore
 from streams.stores.database import Database, migrate, open_database
 from streams.stores.messages import Message, MessageStatus, MessageStore, Verdict
 from streams.stores.offsets import OffsetMovedError
-from tests.consumers.builders import START, alert, episode
+from tests.consumers.builders import START, alert, episode, position
 from tests.stores.databases import new_postgres, postgres_server
 
 if TYPE_CHECKING:
@@ -220,6 +223,60 @@ def test_verify_finds_what_was_changed_behind_its_back(database: Database, crime
     assert store.verify().faults
 
 
+def test_verify_finds_a_line_whose_own_hash_was_forged_too(database: Database) -> None:
+    """A line that was changed together with its hash no longer fits the one after it."""
+    store = CaseStore(database)
+    apply(store, *episode("b-1", [("opened", "high", 5), ("escalated", "critical", 15)]))
+    [file] = store.files_of("b-1")
+    first = file.history[0]
+    line = {
+        "number": 1,
+        "case_id": first.case_id,
+        "at": first.at,
+        "actor": "somebody else",
+        "action": first.action,
+        "detail": first.detail,
+        "case_digest": first.case_digest,
+    }
+
+    with database.write() as connection:
+        forged = {"actor": "somebody else", "hash": chained(GENESIS, line)}
+        connection.execute(tables.audit.update().where(tables.audit.c.number == 1).values(**forged))
+
+    [fault] = store.verify().faults
+    assert "line 2" in fault
+
+
+def test_a_change_of_amounts_alone_is_vouched_for(database: Database) -> None:
+    """An alert that no case holds may bring a loan's new amounts: the case has them, and the audit trail agrees."""
+    store = CaseStore(database)
+    apply(store, alert(dpd=5))
+    paid = position("l-1", 5).model_copy(update={"overdue_minor": 7})
+
+    apply(store, alert(detector="upcoming", severity="info", hours=1, loans=(paid,)), start=1)
+
+    [file] = store.files_of("b-1")
+    assert [7] == [loan.overdue_minor for loan in file.case.loans]
+    assert () == store.verify().faults
+
+
+def test_an_episode_that_joined_a_case_is_gone_with_it(database: Database) -> None:
+    """What was watched, joined a case and was resolved with it does not join the next one."""
+    store = CaseStore(database)
+    watched = [
+        alert(detector="income_missing", severity="watch"),
+        alert("resolved", detector="income_missing", severity="watch", revision=2, hours=2),
+    ]
+    alerts = [watched[0], alert(hours=1), watched[1], alert("resolved", revision=2, hours=3)]
+    again = alert(onset=date(2026, 4, 1), hours=800)
+    for number, told in enumerate([*alerts, again]):
+        apply(store, told, start=number)
+
+    new, old = store.files_of("b-1")
+
+    assert [1, 2] == [len(new.episodes), len(old.episodes)]
+
+
 def test_a_closed_case_keeps_its_episodes_when_one_comes_back(database: Database) -> None:
     """An episode that opens again after its case was closed belongs to the new case, and the old one still shows it."""
     store = CaseStore(database)
@@ -358,3 +415,38 @@ def test_many_processes_may_open_a_new_database_at_once(url: str) -> None:
         thread.join()
 
     assert [] == faults
+
+
+@pytest.mark.docker
+def test_a_connection_that_is_lost_is_unavailable_and_changes_nothing(postgres: str) -> None:
+    """A server that goes away in the middle of a batch leaves no part of it, and the next attempt works."""
+    with open_database(new_postgres(postgres)) as database:
+        store = CaseStore(database)
+
+        def lose() -> None:
+            with store.begin() as transaction:
+                transaction.advance("alerts", 0, start=0, end=1)
+                with psycopg.connect(
+                    database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+                ) as other:
+                    other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state LIKE 'idle in%'")
+                transaction.applied({"x"})
+
+        with pytest.raises(Unavailable):
+            lose()
+
+        assert {} == store.positions("alerts")
+        apply(store, alert())
+        assert {0: 1} == store.positions("alerts")
+
+
+def test_a_locked_file_is_unavailable_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another writer that does not finish is waited for, then it is a fault that passes."""
+    monkeypatch.setattr("streams.stores.database.BUSY_SECONDS", 0.05)
+    with open_database(f"sqlite:///{tmp_path}/cases.db") as database:
+        store = CaseStore(database)
+        with database.write(), pytest.raises(Unavailable, match="locked"):
+            apply(store, alert())
+
+        apply(store, alert())
+        assert {0: 1} == store.positions("alerts")

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from faust.types import EventT, Message, StreamT
     from mode import ServiceT
 
-    from streams.agents.lanes import LaneFactory, OwnedLane
+    from streams.agents.lanes import LaneFactory
+    from streams.agents.owned import OwnedLane
     from streams.metrics import Metrics
     from streams.settings import Settings
 

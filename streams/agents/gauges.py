@@ -9,7 +9,7 @@ from streams import clock
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.agents.lanes import OwnedLane
+    from streams.agents.owned import OwnedLane
     from streams.engine.drain import Effects, Inbox
     from streams.metrics import Metrics
 

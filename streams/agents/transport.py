@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from streams.agents.app import WorkerApp
-    from streams.agents.lanes import Lanes, OwnedLane
+    from streams.agents.lanes import Lanes
+    from streams.agents.owned import OwnedLane
 
 PULL_SECONDS = 0.1
 """How long one fetch from the local buffer waits. Fetching itself goes on in aiokafka's task."""

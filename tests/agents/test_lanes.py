@@ -11,7 +11,7 @@ from streams.agents import watchdog as watching
 from streams.agents.buffers import Pull
 from streams.agents.exits import Exit
 from streams.agents.gauges import Gauges
-from streams.agents.lanes import Lanes, OwnedLane
+from streams.agents.lanes import Lanes
 from streams.agents.watchdog import Watchdog
 from streams.metrics import Metrics
 from tests.agents.counting_lane import CountingLane
@@ -19,6 +19,7 @@ from tests.agents.counting_lane import CountingLane
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from streams.agents.owned import OwnedLane
     from streams.engine.drain import Effects
 
 SOURCES = {"repayments": "x-repayments", "transactions": "x-transactions"}

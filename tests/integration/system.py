@@ -185,15 +185,21 @@ class System:
         assert alerts == Counter(wanted)
         await self.assert_order_joins()
 
+    async def runs(self) -> list[tuple[int, str, int, int]]:
+        """The committed runs: lane, topic, first and next offset."""
+        steps = [
+            (record.partition, step)
+            for record in await self.read(ORDER)
+            for step in orjson.loads(record.value)["steps"]
+        ]
+        return [(lane, step[1], step[2], step[3]) for lane, step in steps if step[0] == "run"]
+
     async def assert_order_joins(self) -> None:
         """The order records of each lane join without a gap or an overlap."""
-        next_: dict[tuple[int, str], int] = {}
-        for record in await self.read(ORDER):
-            for step in orjson.loads(record.value)["steps"]:
-                if step[0] == "run":
-                    place = (record.partition, step[1])
-                    assert next_.get(place, 0) == step[2], f"{place}: {step} after {next_.get(place, 0)}"
-                    next_[place] = step[3]
+        ends: dict[tuple[int, str], int] = {}
+        for lane, topic, first, next_ in await self.runs():
+            assert ends.get((lane, topic), 0) == first
+            ends[lane, topic] = next_
 
     async def dead_letters(self) -> list[Any]:
         """The committed dead letters."""

@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from schemas.topics import ALERTS, ORDER, STATE, partition_of
+from schemas.topics import ALERTS, partition_of
 from streams.agents.app import group_id
 from streams.agents.exits import Exit
 from tests.integration.system import PARTITIONS, ROOT
@@ -59,7 +59,7 @@ async def test_an_oversized_record_ends_the_worker(system: System) -> None:
     """
     await system.send([("repayments", b"k1", b"1"), ("repayments", b"k1", b"!large")])
     assert await system.worker().ended() == Exit.RECORD_TOO_LARGE
-    assert await system.read(STATE) == []
+    assert await system.runs() == []
     assert await system.read(ALERTS) == []
 
 
@@ -68,7 +68,7 @@ async def test_the_limit_of_dead_letters_ends_the_worker(system: System) -> None
     await system.send([("repayments", b"k1", b"1"), *[("repayments", b"k1", b"!bad")] * 15])
     assert await system.worker().ended() == Exit.DEAD_LETTER_LIMIT
     assert await system.dead_letters() == []
-    assert await system.read(ORDER) == []
+    assert await system.runs() == []
 
 
 async def test_an_exception_in_the_logic_ends_the_worker(system: System) -> None:
@@ -77,7 +77,7 @@ async def test_an_exception_in_the_logic_ends_the_worker(system: System) -> None
     worker = system.worker()
     assert await worker.ended() == Exit.CRASHED
     assert worker.said("worker.exit")[-1]["reason"] == "ZeroDivisionError"
-    assert await system.read(ORDER) == []
+    assert await system.runs() == []
 
 
 async def test_committed_offsets_do_not_matter(system: System) -> None:

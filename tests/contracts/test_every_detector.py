@@ -147,7 +147,7 @@ def test_its_wakeups_lie_ahead_or_wait_for_a_source(key: str, facts: list[Event]
     world = World(engine_of(key)).play(*facts, until=LAST_DAY)
     for token in world.borrowers():
         for at_ms, source in world.borrower(token.decode()).wakeups.get(key, []):
-            assert at_ms > world.lane.now_ms or world.lane._feeds.through(source) < at_ms
+            assert at_ms > world.lane.now_ms or world.lane._work.feeds.through(source) < at_ms
 
 
 @every

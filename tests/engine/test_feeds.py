@@ -35,7 +35,7 @@ def test_a_dead_feed_is_not_taken_for_silence() -> None:
     facts = [*borrowers(1_000), *beats(28, 29), *(heartbeat(30, hour=hour) for hour in range(11))]
     world = World(engine_of("missed_installment")).play(*facts, until=31.4)
     assert [("feed_stale", 30, "opened", 1)] == world.said()
-    assert 1_000 == world.lane._wakeups.held()
+    assert 1_000 == world.lane.held()
     back = [*payments(1_000, 31.01, 30), *(heartbeat(31, hour=hour) for hour in range(11, 24)), *beats(32, 34)]
     world.play(*back, until=35)
     assert [("feed_stale", 30, "opened", 1), ("feed_stale", 31, "resolved", 1)] == world.said()

@@ -9,7 +9,8 @@ import pytest
 from schemas.codec import encode
 from schemas.events import Topic
 from schemas.topics import partition_of
-from streams.engine import lane as lane_module
+from streams.engine import drain as drain_module
+from streams.engine import work as work_module
 from streams.engine.borrower import SEEN_MAX, Borrower
 from streams.engine.calendar import DAY_MS
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
@@ -310,13 +311,13 @@ def test_a_lane_waits_for_a_source_that_has_more() -> None:
 def test_records_below_the_position_are_dropped() -> None:
     """A batch that is handed over twice is applied once."""
     world = World(engine_of()).load(opened([30]), paid(1)).drain()
-    effects = world.lane.drain(lane_module.Inbox({Topic.REPAYMENTS: world.log[Topic.REPAYMENTS]}, frozenset(), None))
+    effects = world.lane.drain(drain_module.Inbox({Topic.REPAYMENTS: world.log[Topic.REPAYMENTS]}, frozenset(), None))
     assert effects is None
 
 
 def test_a_tick_with_too_much_goes_on_in_the_next_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is told at the same time, whether the lane was made anew in between or not."""
-    monkeypatch.setattr(lane_module, "WAKEUPS_MAX", 2)
+    monkeypatch.setattr(work_module, "WAKEUPS_MAX", 2)
     facts = [opened([30], subject=f"b-{n}", loan=f"l-{n}") for n in range(7)]
     told = []
     for reborn in (False, True):
@@ -455,8 +456,8 @@ def test_an_event_costs_the_same_however_many_came_before(kind: str) -> None:
             world.commit_quietly(world.lane.play([(topic, record, fact)], (), None))
         else:
             holder: list[Any] = []
-            costs[mark].append(calls_of(lambda: holder.append(world.lane._take(topic, record, fact))))  # noqa: B023
-            world.commit_quietly(world.lane._finish())
+            costs[mark].append(calls_of(lambda: holder.append(world.lane._work.take(topic, record, fact))))  # noqa: B023
+            world.commit_quietly(world.lane._work.finish())
     early, late = (sum(sorted(row)[5:-5]) for row in costs.values())
     assert late <= early * 1.2
 

@@ -63,11 +63,25 @@ class Partition:
 
 
 class TopicReader:
-    """Opens the partitions of one topic, one at a time."""
+    """Opens the partitions of one topic, one at a time.
+
+    All of them are assigned once, and those that are not open are paused: a consumer of aiokafka that is stopped soon
+    after its assignment has changed does not end, since its fetcher takes the cancellation for that of a fetch.
+    """
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
+
+    async def assign(self) -> None:
+        """Take all partitions, and fetch none of them yet."""
+        first = TopicPartition(self._topic, 0)
+        await self._consumer.beginning_offsets([first])  # Until then the consumer does not know the partitions.
+        parts = [TopicPartition(self._topic, n) for n in sorted(self._consumer.partitions_for_topic(self._topic))]
+        self._consumer.assign(parts)
+        for part in parts:
+            self._consumer.seek(part, 0)
+        self._consumer.pause(*parts)
 
     async def open(self, number: int, start: int = 0) -> Partition:
         """A partition from `start` on, or from its beginning. Closes the one before. Raises Unavailable."""
@@ -75,8 +89,9 @@ class TopicReader:
         with _answering():
             begin = (await self._consumer.beginning_offsets([part]))[part]
             end = (await self._consumer.end_offsets([part]))[part]
-            self._consumer.assign([part])
+            self._consumer.pause(*self._consumer.assignment())
             self._consumer.seek(part, max(begin, start))
+            self._consumer.resume(part)
         return Partition(self._consumer, part, begin, end)
 
 
@@ -95,7 +110,9 @@ async def reading(settings: Settings, bare: str) -> AsyncIterator[TopicReader]:
     try:
         with _answering():
             await consumer.start()
-        yield TopicReader(consumer, topic)
+            reader = TopicReader(consumer, topic)
+            await reader.assign()
+        yield reader
     finally:
         await consumer.stop()
 

@@ -67,6 +67,7 @@ class Worker:
         """Waits until it has recovered lanes so many times."""
         await until(
             lambda: len(self.said("worker.recovered")) >= times or self.process.poll() is not None,
+            seconds=60.0,  # Mostly Python's imports, on a machine that may be busy.
             what=self.log_file.read_text(),
         )
         assert self.process.poll() is None, self.log_file.read_text()
@@ -75,7 +76,7 @@ class Worker:
         """Sends it a signal."""
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = 20.0) -> int:
+    async def ended(self, seconds: float = 60.0) -> int:
         """Waits until it has ended; its exit code."""
         await until(lambda: self.process.poll() is not None, seconds, "the worker runs on")
         return int(self.process.returncode)
@@ -168,7 +169,7 @@ class System:
         last = {record.key: record.value for record in await self.read(STATE) if record.key != LANE_KEY}
         return Counter({key: int(value) for key, value in last.items()})
 
-    async def all_counted(self, seconds: float = 30.0) -> None:
+    async def all_counted(self, seconds: float = 60.0) -> None:
         """Waits until as many events are counted as were sent."""
         deadline = clock.monotonic() + seconds
         while (await self.counted()).total() < self.sent.total():

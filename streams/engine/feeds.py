@@ -77,11 +77,22 @@ class Feeds:
             if not self._beats(source, feed) and not self._is_quiet(source, feed, now_ms):
                 feed.complete_ms = max(feed.complete_ms, now_ms)
 
-    def next_stale_ms(self, sources: list[str]) -> int | None:
-        """When the first of the sources becomes stale if nothing more comes."""
-        fresh = ((source, self.known[source]) for source in sources)
-        stale = (self._stale_from_ms(source, feed) for source, feed in fresh if not feed.stale_since_ms)
-        return min((at for at in stale if at is not None), default=None)
+    def next_change_ms(self, sources: list[str], now_ms: int) -> int | None:
+        """When the first of the sources becomes stale if nothing more comes; now where one is stale no longer."""
+        if any(self._is_back(source, feed, now_ms) for source, feed in self.known.items()):
+            return now_ms
+        changes = (self._change_ms(source, self.known[source], now_ms) for source in sources)
+        return min((at for at in changes if at is not None), default=None)
+
+    def _is_back(self, source: str, feed: Feed, now_ms: int) -> bool:
+        """Whether a source that was quiet has sent something since the last tick: the next makes it complete."""
+        waits = not self._from_file and not self._beats(source, feed) and feed.complete_ms < now_ms
+        return waits and not self._is_quiet(source, feed, now_ms)
+
+    def _change_ms(self, source: str, feed: Feed, now_ms: int) -> int | None:
+        if not feed.stale_since_ms:
+            return self._stale_from_ms(source, feed)
+        return None if self._is_stale(source, feed, now_ms) else now_ms
 
     def _stale_from_ms(self, source: str, feed: Feed) -> int | None:
         if self._beats(source, feed):

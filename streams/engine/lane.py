@@ -7,13 +7,13 @@ source and id); a source that is known to have more is waited for. A tick comes 
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from schemas.events import Event, Topic
 from schemas.topics import SOURCES
-from streams.engine.work import ORDER_VERSION, TICK, Fact, LaneSettings, Poison, Position, Work, read
+from streams.engine.work import ORDER_VERSION, STATE, TICK, Fact, LaneSettings, Poison, Position, Work, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -37,7 +37,7 @@ class Lane:
     def _load(self) -> None:
         """Start from what is committed."""
         self._work = Work(self._engine, self._settings, self._states, self._poison)
-        self._heartbeats: deque[SourceRecord] = deque()
+        self._heartbeats = _Queue((), 0)
 
     @property
     def positions(self) -> Mapping[str, int]:
@@ -51,7 +51,7 @@ class Lane:
 
     def due_ms(self) -> int | None:
         """When the next wake-up is due."""
-        return self._work.wakeups.next_ms()
+        return self._work.wakeups.next_ms(self.now_ms)
 
     def held(self) -> int:
         """How many wake-ups wait for a source that is not complete."""
@@ -64,6 +64,8 @@ class Lane:
                 self._states.pop(key, None)
             else:
                 self._states[key] = value
+        for at in [at for at in self._poison if at[0] == STATE]:  # It is judged by each drain anew.
+            del self._poison[at]
         self._work.begin()
 
     # -- one drain --------------------------------------------------------------------------------------------------
@@ -82,11 +84,10 @@ class Lane:
         while True:
             try:
                 apply(*args)
+                return self._work.finish()
             except Poison as poison:
                 self._poison[poison.at] = type(poison.cause).__name__
                 self._load()
-            else:
-                return self._work.finish()
 
     def _play(
         self, batch: Sequence[tuple[str, SourceRecord, Fact]], feeds: Sequence[SourceRecord], until_ms: int | None
@@ -102,7 +103,8 @@ class Lane:
     def _await_ticks(self, feeds: Sequence[SourceRecord]) -> None:
         """Heartbeats are taken up with the first tick after them."""
         start = self._work.position.offsets.get(Topic.FEEDS, 0)
-        self._heartbeats = deque(record for record in feeds if record.offset >= start)
+        first = bisect_left(feeds, start, key=_offset)
+        self._heartbeats = _Queue(feeds, first)
 
     def _drain(self, inbox: Inbox) -> None:
         self._await_ticks(inbox.feeds)
@@ -140,8 +142,8 @@ class Lane:
         """Tick up to an instant, stopping where something is due. False if there was too much for one drain."""
         while self._work.position.unfinished or self.now_ms < target_ms:
             stop = self.now_ms if self._work.position.unfinished else self._next_stop(target_ms)
-            while self._heartbeats and self._heartbeats[0].timestamp < stop:
-                self._work.beat(self._heartbeats.popleft())
+            while (at := self._heartbeats.next_ms()) is not None and at < stop:
+                self._work.beat(self._heartbeats.take())
             if not self._work.tick(stop):
                 return False
         return True
@@ -150,7 +152,8 @@ class Lane:
         """The next instant of the grid at which a wake-up, a heartbeat or a stale source is due, at most the target."""
         if not self.now_ms:
             return target_ms
-        due = [*self._work.next_due_ms(), self._heartbeats[0].timestamp + 1 if self._heartbeats else None]
+        beat = self._heartbeats.next_ms()
+        due = [*self._work.next_due_ms(), None if beat is None else beat + 1]
         first = min((at for at in due if at is not None), default=target_ms)
         return min(target_ms, self._grid(max(first, self.now_ms + 1) + self._settings.step_ms - 1))
 
@@ -172,6 +175,27 @@ class Lane:
                     self._work.beat(record)
                 else:
                     self._work.take(step[1], record, read(record.value))
+
+
+class _Queue:
+    """Records that wait for a tick, taken from the front of a sequence that is not copied."""
+
+    def __init__(self, records: Sequence[SourceRecord], first: int) -> None:
+        self._records = records
+        self._first = first
+
+    def next_ms(self) -> int | None:
+        """The timestamp of the next one, None if there is none."""
+        return self._records[self._first].timestamp if self._first < len(self._records) else None
+
+    def take(self) -> SourceRecord:
+        """The next one."""
+        self._first += 1
+        return self._records[self._first - 1]
+
+
+def _offset(record: SourceRecord) -> int:
+    return record.offset
 
 
 def _merge_key(entry: tuple[int, str, str, str, SourceRecord | None, Any]) -> tuple[int, str, str]:

@@ -35,10 +35,14 @@ class Wakeups:
     def __len__(self) -> int:
         return len(self._live)
 
-    def next_ms(self) -> int | None:
+    def next_ms(self, now_ms: int) -> int | None:
         """When the next entry that is not held is due."""
-        while self._queue and self._is_stale(self._queue[0]):
-            self._renew(heappop(self._queue))
+        while self._queue and (self._is_stale(self._queue[0]) or self._must_wait(self._queue[0], now_ms)):
+            entry = heappop(self._queue)
+            if self._is_stale(entry):
+                self._renew(entry)
+            else:
+                heappush(self._held.setdefault(entry[2], []), entry)
         return self._queue[0][0] if self._queue else None
 
     def held(self) -> int:
@@ -69,14 +73,18 @@ class Wakeups:
                 heappush(self._queue, heappop(held))
         while self._queue and self._queue[0][0] <= now_ms:
             entry = heappop(self._queue)
-            at, token, source = entry
+            _, token, source = entry
             if self._is_stale(entry):
                 self._renew(entry)
-            elif source and at > self._through(source):
+            elif self._must_wait(entry, now_ms):
                 heappush(self._held.setdefault(source, []), entry)
             else:
                 del self._live[token, source]
                 yield token
+
+    def _must_wait(self, entry: Entry, now_ms: int) -> bool:
+        at, _, source = entry
+        return bool(source) and at <= now_ms and at > self._through(source)
 
     def _is_stale(self, entry: Entry) -> bool:
         at, token, source = entry

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 WAKEUPS_MAX = 5_000
 """Wake-ups of one drain. A tick with more goes on in the next drain."""
+AT_HAND_MAX = 1_000
+"""Borrowers whose states are kept readable from one drain to the next."""
+STATE_BYTES_MAX = 900_000
+"""The largest state of a borrower: it must fit a record. Events of a drain that would exceed it are dead letters."""
+STATE = "state"
 ORDER_VERSION = 1
 TICK = "tick"
 Fact = events.Event | InvalidEvent
@@ -98,11 +103,13 @@ class Work:
         self.feeds = Feeds(self.position.feeds, engine.policy.feeds, from_file=settings.clock == "event")
         kept_wakeups = ((token, wakeups_of(value)) for token, value in states.items() if token != LANE_KEY)
         self.wakeups = Wakeups(kept_wakeups, self.feeds.through)
+        self._touched: dict[bytes, Borrower] = {}
         self.begin()
 
     def begin(self) -> None:
-        """A new drain: nothing has changed yet."""
-        self._touched: dict[bytes, Borrower] = {}
+        """A new drain: nothing has changed yet. Who was touched lately is kept at hand: to read a state costs more."""
+        while len(self._touched) > AT_HAND_MAX:
+            del self._touched[next(iter(self._touched))]
         self._dirty: dict[bytes, bool] = {}
         self._steps: list[list[Any]] = []
         self._counts: Counter[tuple[str, ...]] = Counter()
@@ -114,17 +121,16 @@ class Work:
         return self.position.now_ms
 
     def next_due_ms(self) -> list[int | None]:
-        """When the next wake-up is due and the next source becomes stale."""
-        return [self.wakeups.next_ms(), self.feeds.next_stale_ms(self._owned())]
+        """When the next wake-up is due, and when a source becomes stale or is seen to be no longer."""
+        return [self.wakeups.next_ms(self.now_ms), self.feeds.next_change_ms(self._owned(), self.now_ms)]
 
     def finish(self) -> Effects | None:
         """The effects of this drain, or None if it did nothing."""
         if not self._steps:
             return None
         effects = self._effects
-        for token, borrower in self._touched.items():
-            if token in self._dirty:
-                effects.states[token] = snapshot(borrower) if self._dirty[token] else None
+        for token, kept in self._dirty.items():
+            effects.states[token] = self._snapshot(token) if kept else None
         effects.states[LANE_KEY] = msgspec.msgpack.encode(self.position)
         effects.positions = {
             step[1]: self.position.offsets[step[1]]
@@ -134,6 +140,12 @@ class Work:
         effects.order = orjson.dumps({"v": ORDER_VERSION, "lane": self._settings._asdict(), "steps": self._steps})
         effects.now_ms = self.now_ms
         return effects
+
+    def _snapshot(self, token: bytes) -> bytes:
+        value = snapshot(self._touched[token])
+        if len(value) > STATE_BYTES_MAX:
+            raise Poison((STATE, token), OverflowError(f"{len(value)} bytes of state"))
+        return value
 
     def take(self, topic: str, record: SourceRecord, event: Fact) -> None:
         """Apply one record of a source topic."""
@@ -177,8 +189,11 @@ class Work:
         settings = self._settings
         if key not in self._states and partition_of(key, settings.partitions) != settings.partition:
             raise InvalidEvent(Reason.WRONG_PARTITION, "the key belongs to another partition by murmur2")
-        if (topic, offset) in self._poison:
-            raise InvalidEvent(Reason.CRASHED, f"the engine failed on it: {self._poison[topic, offset]}")
+        if self._poison:
+            if (topic, offset) in self._poison:
+                raise InvalidEvent(Reason.CRASHED, f"the engine failed on it: {self._poison[topic, offset]}")
+            if (STATE, key) in self._poison:
+                raise InvalidEvent(Reason.STATE_FULL, f"the borrower's state would exceed {STATE_BYTES_MAX} bytes")
 
     def _reject(self, refused: Refused, error: InvalidEvent) -> None:
         headers = {
@@ -201,9 +216,10 @@ class Work:
         self.position.offsets[topic] = offset + 1
 
     def _borrower(self, token: bytes) -> Borrower:
-        borrower = self._touched.get(token)
+        borrower = self._touched.pop(token, None)
         if borrower is None:
-            borrower = self._touched[token] = restore(self._states.get(token))
+            borrower = restore(self._states.get(token))
+        self._touched[token] = borrower  # Last in line to be put away.
         return borrower
 
     def _settle(self, token: bytes, borrower: Borrower, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.topics import partition_of
 from streams.engine.feeds import FOREVER, Feed, Feeds
 from streams.engine.policy import Feeds as Rules
 from streams.engine.policy import Policy, Source
@@ -165,3 +166,13 @@ def test_a_source_never_heard_of_is_complete() -> None:
     """Nothing is held for it."""
     assert FOREVER == Feeds({}, Rules(), from_file=False).through("nobody")
     assert 7 == Feeds({"x": Feed(beats=True, complete_ms=7)}, Rules(), from_file=False).through("x")
+
+
+def test_what_was_held_for_a_quiet_source_is_told_with_the_first_tick_after_it_is_back() -> None:
+    """Also where time makes a leap afterwards, and whichever lane tells of the source."""
+    # 28 last event   30 due   33 10:00 back   33 10:01 told ...... 60
+    facts = [opened([30], day=27), opened([90], loan="l-2", day=28), opened([91], loan="l-3", day=33)]
+    lane = next(n for n in range(8) if partition_of(b"b-1", 8) == n)
+    world = World(engine_of("missed_installment"), clock="wall", step_ms=60_000, partition=lane, partitions=8)
+    world.play(*facts, until=34)
+    assert [(33, "opened", 1)] == world.told("missed_installment")

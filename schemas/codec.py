@@ -37,6 +37,7 @@ class Reason(StrEnum):
     LOAN_EXISTS = "loan_exists"
     ALERT_TOO_LARGE = "alert_too_large"
     CRASHED = "crashed"
+    STATE_FULL = "state_full"
 
 
 class InvalidEvent(Exception):  # noqa: N818 - it names what the event is, not a failure of ours

@@ -43,7 +43,8 @@ def arrears_of(view: BorrowerView, loan: Loan, first: int = 0, last: int | None 
     day = view.day(loan) if loan.status == ACTIVE else loan.ended_on
     for spell in loan.spells(first, last):
         days = loan.peak(spell, day)
-        if days > 0 and (spell.end is None or spell.end > loan.watched_from):
+        watched = spell.end is None or spell.end > loan.watched_from or view.is_open(loan.id, spell.onset)
+        if days > 0 and watched:
             yield Arrears(loan, spell, days, _over(loan, spell, day))
 
 

@@ -88,6 +88,10 @@ class BorrowerView:
             (e for e in self._borrower.episodes if e.is_open and e.detector == detector and e.loan == loan), None
         )
 
+    def is_open(self, loan: str, onset: int) -> bool:
+        """Whether an episode of a loan with that onset is open, whoever saw it."""
+        return any(e.is_open and e.loan == loan and e.onset == onset for e in self._borrower.episodes)
+
 
 class Detector(BaseModel):
     """The settings and the judgement of one indicator."""

@@ -97,11 +97,12 @@ def _print_digest(total: Digest, *, as_json: bool) -> None:
 
 async def _export(settings: Settings, partition: int | None, stream: BinaryIO) -> int:
     written = 0
-    async for _, states in read_states(settings, partition):
-        for key in sorted(states.keys() - {LANE_KEY}):
-            value = plain(readable(key, states[key]))
-            stream.write(orjson.dumps({"borrower": key.decode(errors="replace"), "value": value}) + b"\n")
-            written += 1
+    async with contextlib.aclosing(read_states(settings, partition)) as found:
+        async for _, states in found:
+            for key in sorted(states.keys() - {LANE_KEY}):
+                value = plain(readable(key, states[key]))
+                stream.write(orjson.dumps({"borrower": key.decode(errors="replace"), "value": value}) + b"\n")
+                written += 1
     return written
 
 

@@ -17,7 +17,7 @@ from streams.kafka.reading import reading
 from streams.kafka.topics import partition_counts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from streams.kafka.reading import Partition, TopicReader
     from streams.settings import Settings
@@ -52,7 +52,7 @@ class Digest:
         return total.hexdigest()
 
 
-async def read_states(settings: Settings, partition: int | None = None) -> AsyncIterator[tuple[int, States]]:
+async def read_states(settings: Settings, partition: int | None = None) -> AsyncGenerator[tuple[int, States]]:
     """The latest value of each key, a partition (or the one asked for) at a time. Raises Unavailable, Misconfigured."""
     count = (await partition_counts(settings, [STATE]))[STATE]
     if partition is not None and not 0 <= partition < count:

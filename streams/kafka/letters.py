@@ -7,6 +7,7 @@ What was sent back (`streams.kafka.requeue`) left a mark beside its letter: a re
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -20,7 +21,7 @@ from streams.kafka.reading import reading
 from streams.kafka.topics import partition_counts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from aiokafka import ConsumerRecord
 
@@ -108,12 +109,13 @@ def parse_topic(text: str) -> str:
     return text
 
 
-async def letters(settings: Settings, choice: Choice) -> AsyncIterator[Letter]:
+async def letters(settings: Settings, choice: Choice) -> AsyncGenerator[Letter]:
     """The letters that are meant, a partition after the other. Raises Unavailable, Misconfigured."""
-    async for record in _records(settings):
-        letter = _letter(record)
-        if letter is not None and choice.takes(letter):
-            yield letter
+    async with aclosing(_records(settings)) as records:
+        async for record in records:
+            letter = _letter(record)
+            if letter is not None and choice.takes(letter):
+                yield letter
 
 
 async def marks(settings: Settings) -> Counter[Place]:
@@ -125,7 +127,7 @@ async def marks(settings: Settings) -> Counter[Place]:
     return times
 
 
-async def _records(settings: Settings) -> AsyncIterator[ConsumerRecord]:
+async def _records(settings: Settings) -> AsyncGenerator[ConsumerRecord]:
     counts = await partition_counts(settings, [DEAD_LETTERS])
     async with reading(settings, DEAD_LETTERS) as reader:
         for number in range(counts[DEAD_LETTERS]):

@@ -31,7 +31,7 @@ from streams.kafka.letters import REQUEUED, RETURNABLE, letters, marks
 from streams.kafka.topics import partition_counts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 
     from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -89,7 +89,8 @@ async def requeue(
     async with contextlib.AsyncExitStack() as stack:
         # Before the marks are read: whoever wrote some is fenced by now, and what it left open is aborted.
         send = _pretend if dry_run else (await stack.enter_async_context(_sender(settings))).send
-        async for together in _together(_returns(settings, choice, done, again=again)):
+        returns = await stack.enter_async_context(contextlib.aclosing(_returns(settings, choice, done, again=again)))
+        async for together in _together(returns):
             done.restamped += await send(together)
             for one in together:
                 done.sent[one.letter.headers.topic] += 1
@@ -98,21 +99,22 @@ async def requeue(
     return done
 
 
-async def _returns(settings: Settings, choice: Choice, done: Requeued, *, again: bool) -> AsyncIterator[Return]:
+async def _returns(settings: Settings, choice: Choice, done: Requeued, *, again: bool) -> AsyncGenerator[Return]:
     counts = await partition_counts(settings, RETURNABLE)
     times = await marks(settings)
     here, found = set(), False
-    async for letter in letters(settings, choice):
-        found = True
-        place = letter.source
-        if place.topic not in counts:
-            done.not_ours += 1
-        elif place in here or (times[place] and not again):
-            done.before += 1
-        else:
-            here.add(place)
-            partition = partition_of(letter.key, counts[place.topic]) if letter.key else place.partition
-            yield Return(letter, partition % counts[place.topic], times[place] + 1)
+    async with contextlib.aclosing(letters(settings, choice)) as chosen:
+        async for letter in chosen:
+            found = True
+            place = letter.source
+            if place.topic not in counts:
+                done.not_ours += 1
+            elif place in here or (times[place] and not again):
+                done.before += 1
+            else:
+                here.add(place)
+                partition = partition_of(letter.key, counts[place.topic]) if letter.key else place.partition
+                yield Return(letter, partition % counts[place.topic], times[place] + 1)
     if choice.place is not None and not found:
         raise Rejected(f"there is no dead letter of {choice.place}: look at `ews dead-letters list`")
 

@@ -191,7 +191,7 @@ class _Run:
         until_ms = _ms(self._demo.until) if self._demo.until else loaded.last_ms
         until = EPOCH + timedelta(milliseconds=until_ms)
         worker = self._start("worker", ["worker"], settings.model_copy(update={"clock_until": until}))
-        await self._follow(worker, loaded)
+        resumed = await self._follow(worker, loaded)
         applied = clock.monotonic()
         self._screen.phase("all events are applied; waiting for the last cases and messages")
         outcome = await collect(settings, self._place)
@@ -214,6 +214,7 @@ class _Run:
             cases=_summed(cases.counts()),
             messages=_summed({(status, channel): n for (channel, status), n in messages.counts().items()}),
             restarts=restarts,
+            resumed=resumed,
             seconds=Seconds(
                 **self._seconds, load=loaded.seconds, process=applied - began, settle=settled - applied, total=0.0
             ),
@@ -235,8 +236,8 @@ class _Run:
         self._screen.phase(f"loaded {loaded.total:,} events, {loaded.total / loaded.seconds:,.0f} events/s")
         return loaded
 
-    async def _follow(self, worker: Child, loaded: Loaded) -> None:
-        """Until the worker has applied everything and its time has come to the end."""
+    async def _follow(self, worker: Child, loaded: Loaded) -> list[float]:
+        """Until the worker has applied everything and its time has come to the end. How long each restart took."""
         watch, asked, still = Watch(loaded.total - loaded.topics[Topic.FEEDS]), 0.0, _Stillness()
         async with session() as http:
             while True:
@@ -246,7 +247,7 @@ class _Run:
                     progress = await watch.ask(http, worker, self._crew["case_creator"])
                     self._screen.progress(progress)
                     if progress.done:
-                        return
+                        return watch.resumed
                     still.check(_moving(progress), f"the worker; its log is {worker.log_file}")
                 await asyncio.sleep(POLL_SECONDS)
 

@@ -55,9 +55,9 @@ class Place:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Misconfigured(
-                f"{self.directory} is in use by {self._owner()}: stop it or give another --dir"
-            ) from None
+            owner = self._owner()
+            self._lock.close()
+            raise Misconfigured(f"{self.directory} is in use by {owner}: stop it or give another --dir") from None
         self._lock.truncate(0)
         self._lock.write(f"the demo of process {os.getpid()}")
         self._lock.flush()

@@ -44,6 +44,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, in a process group of its own: Ctrl-C is for us, who stop it in order."""
+        self._close_pipe()
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own command
@@ -101,7 +102,10 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
-        if self._process.stdin is not None:
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
 
 

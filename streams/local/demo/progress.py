@@ -57,6 +57,7 @@ class Watch:
         self._applied = 0
         self._event_time: int | None = None
         self._samples: dict[str, dict[float, Samples]] = {}
+        self._committed: dict[float, float] = {}
 
     async def ask(self, http: aiohttp.ClientSession, worker: Child, case_creator: Child) -> Progress:
         """The progress now."""
@@ -66,6 +67,8 @@ class Watch:
                 self._samples.setdefault(child.name, {})[child.started] = samples
         now = self._samples.get(worker.name, {}).get(worker.started, [])
         self._follow(now)
+        if worker.started not in self._committed and _by(now, Metrics.transactions.name, "outcome")["committed"]:
+            self._committed[worker.started] = clock.monotonic() - worker.started
         everything = list(self._of(worker.name))
         seconds = clock.monotonic() - self._began
         return Progress(
@@ -80,6 +83,11 @@ class Watch:
             restarts=worker.restarts + case_creator.restarts,
             done=any(name == Metrics.progress_ratio.name and value == 1.0 for name, _, value in now),
         )
+
+    @property
+    def resumed(self) -> list[float]:
+        """For each start of the worker but the first: seconds until it was seen to have committed a drain."""
+        return list(self._committed.values())[1:]
 
     def _follow(self, now: Samples) -> None:
         lags = [value for name, _, value in now if name == Metrics.lag_records.name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.alerts import AlertStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from streams.local.demo.outcome import Outcome
@@ -48,6 +48,8 @@ class Summary:
     messages: Mapping[str, int]
     """By what became of them."""
     restarts: Mapping[str, int]
+    resumed: Sequence[float]
+    """Seconds from each restart of the worker to its first commit."""
     seconds: Seconds
     example_borrower: str | None
     """One with a case."""
@@ -81,6 +83,7 @@ class Summary:
             "cases": {"total": sum(self.cases.values()), "by_state": dict(self.cases)},
             "messages": dict(self.messages),
             "restarts": dict(self.restarts),
+            "resumed_seconds": [round(value, 2) for value in self.resumed],
             "seconds": {name: round(value, 2) for name, value in asdict(seconds).items()},
             "events_per_second": {
                 "load": round(loaded.total / seconds.load) if seconds.load else 0,
@@ -109,7 +112,9 @@ def told(summary: Summary) -> Iterator[str]:
     yield f"{said['cases']['total']:,} cases: {_list(said['cases']['by_state'])}"
     yield f"{sum(said['messages'].values()):,} messages to staff: {_list(said['messages'])}"
     if any(said["restarts"].values()):
+        resumed = ", ".join(f"{value:.1f}" for value in said["resumed_seconds"]) or "no"
         yield f"started again: {_list({name: number for name, number in said['restarts'].items() if number})}"
+        yield f"  the worker committed again after {resumed} s"
     yield f"{seconds['total']:.1f} s in all:"
     yield f"  simulation {seconds['simulate']:.1f} s, beside it the broker's start {seconds['broker']:.1f} s"
     yield f"  loading {seconds['load']:.1f} s ({rates['load']:,} events/s)"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WAKEUPS_MAX = 5_000
 """Wake-ups of one drain. A tick with more goes on in the next drain."""
-AT_HAND_MAX = 1_000
+AT_HAND_MAX = 2_000
 """Borrowers whose states are kept readable from one drain to the next."""
 STATE_BYTES_MAX = 900_000
 """The largest state of a borrower: it must fit a record. Events of a drain that would exceed it are dead letters."""
@@ -261,7 +261,7 @@ class Work:
 
     def _wake(self, token: bytes, now_ms: int) -> None:
         """Judge one borrower by silence. One on which our own code fails is left as it was until its next event."""
-        if (TICK, now_ms, token) in self._poison:
+        if (TICK, now_ms, token) in self._poison or (STATE, token) in self._poison:
             self._counts["crashed", TICK] += 1
             self.wakeups.plan(token, {}, now_ms)
             return

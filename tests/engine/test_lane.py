@@ -412,6 +412,20 @@ def test_a_detector_that_fails_in_a_tick_stops_nobody_else() -> None:
     assert "b-1" in {alert.data.borrower for alert in world.alerts}
 
 
+def test_a_state_that_grows_too_large_refuses_its_events_and_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an event or by a tick: the borrower stays as it was, the others go on."""
+    facts = [opened([30], subject=f"b-{n}", loan=f"l-{n}") for n in (1, 2)]
+    world = World(engine_of("missed_installment")).load(*facts, opened([30], subject="b-1", loan="l-3", day=1))
+    world.drain({Topic.REPAYMENTS: 2})
+    monkeypatch.setattr(work_module, "STATE_BYTES_MAX", len(world.states[b"b-2"]) + 1)
+    world.drain()
+    assert ["state_full"] == world.reasons()
+    kept = dict(world.borrowers())
+    world.drain(until=40)
+    assert kept == world.borrowers()
+    assert 0 < world.counts["crashed", "tick"]
+
+
 # -- work ------------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ While the database or Kafka is away the loop waits, with growing pauses, and com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -47,6 +48,10 @@ POLL_MS = 300
 BATCH_RECORDS_MAX = 500
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 10.0
+"""How long Kafka may take to let a process go that is to stop."""
+MEASURE_SECONDS_MAX = 1.0
+"""How long the lag may hold up the alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +113,16 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             while not self._stop.is_set():
                 await self._turn(consumer)
         finally:
-            await self._letters.stop()
-            await consumer.stop()
+            await self._let_go(consumer)
+
+    async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
+        """Leave the group, within a bound: everything that matters is committed."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                await self._letters.stop()
+                await consumer.stop()
+        except TimeoutError:
+            log.warning("kafka_not_left", consumer=self._subscriber.name, seconds=STOP_SECONDS_MAX)
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """What was ours may be somebody else's from now on."""
@@ -143,6 +156,8 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         except KafkaError as away:
             self._reassigned = True
             raise Unavailable(f"Kafka does not say how long {self._topic} is ({type(away).__name__})") from away
+        if self._reassigned:  # Partitions came or went in the meantime: ask again for those that are ours now.
+            return
         for tp, offset in wanted.items():
             self._check_position(tp, offset, first[tp], end[tp])
             consumer.seek(tp, max(offset, first[tp]))
@@ -213,6 +228,12 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         log.warning("waiting", consumer=self._subscriber.name, attempt=state.attempt_number, fault=str(fault))
 
     async def _measure(self, consumer: AIOKafkaConsumer) -> None:
+        """Set the lag where it is known; a partition that is just going away has none."""
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(MEASURE_SECONDS_MAX):
+                await self._measure_lag(consumer)
+
+    async def _measure_lag(self, consumer: AIOKafkaConsumer) -> None:
         for tp in self._next:
             if tp not in consumer.assignment():
                 continue

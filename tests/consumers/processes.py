@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from schemas.alerts import Alert
 
 PARTITIONS = 4
-SECONDS_MAX = 60.0
+SECONDS_MAX = 120.0
 
 
 class Cluster:

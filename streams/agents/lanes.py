@@ -243,6 +243,8 @@ class Lanes:
             await self.feeds.need(min((lane.logic.positions.get(Topic.FEEDS, 0) for lane in lanes.values()), default=0))
         except Exception as error:  # noqa: BLE001 - Faust would log it and stand idle
             leave_on(error, Exit.RECOVERY_FAILED)
+        for lane in lanes.values():
+            lane.wall = self._wall
         self._starting, self.owned, self.recovered = [], lanes, True
         took = clock.monotonic() - began
         self.gauges.recovered(took)

@@ -30,6 +30,8 @@ class OwnedLane:
         self.producer = producer
         self.buffer = LaneBuffer({})
         self.horizon_ms: int | None = None
+        self.wall = False
+        """Whether time is the wall clock's, which no record's timestamp may run ahead of."""
         self.now_ms = 0
         self.busy = False
         """From when Faust is given the drain until its transaction is committed."""
@@ -71,7 +73,8 @@ class OwnedLane:
         """The effects of what is here, or None if there is nothing to do until something changes."""
         signature = self.signature(feeds)
         began = clock.monotonic()
-        inbox = self.buffer.inbox(self.horizon_ms, feeds.since(self.logic.positions.get(Topic.FEEDS, 0)))
+        heartbeats = feeds.since(self.logic.positions.get(Topic.FEEDS, 0))
+        inbox = self.buffer.inbox(self.horizon_ms, heartbeats)._replace(latest_ms=clock.now_ms() if self.wall else None)
         cut = self.buffer.cut
         effects = self.logic.drain(inbox)
         took = clock.monotonic() - began

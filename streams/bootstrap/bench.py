@@ -20,7 +20,6 @@ import orjson
 from schemas.events import Topic
 from streams import clock
 from streams.bootstrap.worker import lane_factory, run
-from streams.engine.drain import LaneLogic
 from streams.errors import Unavailable
 from streams.history.files import read_events
 from streams.history.simulator import Plan, simulate
@@ -34,7 +33,7 @@ from streams.settings import load as load_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableMapping
 
-    from streams.engine.drain import Effects, Inbox
+    from streams.engine.drain import Effects, Inbox, LaneLogic
 
 PARTITIONS = 4
 RUN_SECONDS_MAX = 900
@@ -63,44 +62,35 @@ class Line(NamedTuple):
     value: bytes
 
 
-def measure(
-    *,
-    events: int,
-    stock_events: int,
-    borrowers: int,
-    rounds: int,
-    say: Callable[[str], None],
-    bootstrap: str | None = None,
-) -> list[Run]:
+class Load(NamedTuple):
+    """How much is measured."""
+
+    events: int
+    stock_events: int
+    borrowers: int
+    rounds: int
+
+
+def measure(plan: Load, say: Callable[[str], None], bootstrap: str | None = None) -> list[Run]:
     """All variants, round by round. Raises Unavailable if one fails."""
     with tempfile.TemporaryDirectory(prefix="ews-bench-") as directory:
         if bootstrap is not None:
-            return list(_rounds(bootstrap, Path(directory), events, stock_events, borrowers, rounds, say))
+            return list(_rounds(plan, bootstrap, Path(directory), say))
         with LocalBroker(Path(directory) / "broker", say=say) as broker:
-            return list(
-                _rounds(broker.bootstrap_servers, Path(directory), events, stock_events, borrowers, rounds, say)
-            )
+            return list(_rounds(plan, broker.bootstrap_servers, Path(directory), say))
 
 
-def _rounds(
-    bootstrap: str,
-    directory: Path,
-    events: int,
-    stock_events: int,
-    borrowers: int,
-    rounds: int,
-    say: Callable[[str], None],
-) -> Iterator[Run]:
-    for number in range(1, rounds + 1):
-        for variant, count in ((STOCK, stock_events), (RULES, events), (PRODUCT, events)):
-            say(f"round {number} of {rounds}: {variant}")
-            yield _one(variant, bootstrap, directory, count, borrowers, f"bench-{clock.now_ms()}-")
+def _rounds(plan: Load, bootstrap: str, directory: Path, say: Callable[[str], None]) -> Iterator[Run]:
+    for number in range(1, plan.rounds + 1):
+        for variant, count in ((STOCK, plan.stock_events), (RULES, plan.events), (PRODUCT, plan.events)):
+            say(f"round {number} of {plan.rounds}: {variant}")
+            lines = _product_lines(directory, count) if variant == PRODUCT else _reference_lines(plan.borrowers, count)
+            yield _one(variant, bootstrap, lines, f"bench-{clock.now_ms()}-")
 
 
-def _one(variant: str, bootstrap: str, directory: Path, count: int, borrowers: int, prefix: str) -> Run:
+def _one(variant: str, bootstrap: str, lines: Iterator[Any], prefix: str) -> Run:
     settings = load_settings(bootstrap_servers=bootstrap, topic_prefix=prefix, partitions=PARTITIONS, clock="event")
     asyncio.run(create_topics(settings))
-    lines = _product_lines(directory, count) if variant == PRODUCT else _reference_lines(borrowers, count)
     loaded = asyncio.run(load(settings, lines)).topics
     expected = loaded.total() - loaded[Topic.FEEDS]
     if variant == STOCK:

@@ -38,7 +38,7 @@ def replay_files(
     engine = load_engine(policy_file, live_from_ms)
     kept: list[bytes] = []
     with ExitStack() as stack:
-        to_alerts, to_letters = (_opened(stack, file) for file in (alerts, dead_letters))
+        to_alerts, to_letters = (opened(stack, file) for file in (alerts, dead_letters))
 
         def alert(value: bytes) -> None:
             if episodes is not None:
@@ -53,13 +53,14 @@ def replay_files(
         lines = read_events(files, latest_ms=clock.now_ms() + HOUR_MS)
         until_ms = None if until is None else ms_of(until)
         done = replay(engine, lines, Sink(alert, letter, progress), until_ms=until_ms, live_from_ms=live_from_ms)
-        to_episodes = _opened(stack, episodes)
+        to_episodes = opened(stack, episodes)
         if to_episodes is not None:
             to_episodes.writelines(orjson.dumps(episode._asdict()) + b"\n" for episode in final_episodes(kept))
     return done
 
 
-def _opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:
+def opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:
+    """A file to write to, closed with the stack; None for None. Raises Misconfigured."""
     if file is None:
         return None
     try:

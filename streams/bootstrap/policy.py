@@ -1,4 +1,4 @@
-"""From a policy file to an engine: each key of `[detectors]` is a module of streams.detectors with one Detector in it."""
+"""From a policy file to an engine. A key of `[detectors]` is a module of streams.detectors with one Detector in it."""
 
 from __future__ import annotations
 

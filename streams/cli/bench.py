@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams.bootstrap.bench import STOCK, Run, measure, medians
+from streams.bootstrap.bench import STOCK, Load, Run, measure, medians
 from streams.cli.options import AsJson, Bootstrap
 
 
-def bench(
+def bench(  # noqa: PLR0917 - Typer passes them by name
     events: Annotated[int, typer.Option(min=1_000, max=10_000_000, help="Events for our variants.")] = 300_000,
     stock_events: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Events for stock Faust.")] = 30_000,
     borrowers: Annotated[int, typer.Option(min=1, max=1_000_000, help="Borrowers of the reference job.")] = 10_000,
@@ -30,14 +30,7 @@ def bench(
         ews bench --events 100000 --rounds 1 --json
     """
     console = Console(stderr=True)
-    runs = measure(
-        events=events,
-        stock_events=stock_events,
-        borrowers=borrowers,
-        rounds=rounds,
-        say=console.print,
-        bootstrap=bootstrap,
-    )
+    runs = measure(Load(events, stock_events, borrowers, rounds), console.print, bootstrap)
     if as_json:
         typer.echo(orjson.dumps({"medians": medians(runs), "runs": [run._asdict() for run in runs]}).decode())
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import re
 from typing import Any, NamedTuple
 
@@ -45,7 +44,7 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.rows = {row.name: row for row in COMMANDS if _is_there(row)}
+        self.rows = {row.name: row for row in COMMANDS}
         self.commands = dict.fromkeys(self.rows)  # type: ignore[assignment] # for suggestions; `get_command` has them
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -59,10 +58,6 @@ class LazyGroup(TyperGroup):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(row.name, row.help) for row in self.rows.values()])
-
-
-def _is_there(row: Row) -> bool:
-    return importlib.util.find_spec(f"streams.cli.{row.module}") is not None
 
 
 def _loaded(row: Row) -> Any:

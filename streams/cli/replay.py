@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -12,12 +14,17 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from streams.bootstrap.history import replay_files
-from streams.cli.options import AsJson
+from streams.bootstrap.history import opened, replay_files
+from streams.bootstrap.order import repeat_order
+from streams.cli.options import AsJson, Bootstrap, PolicyFile, TopicPrefix
 from streams.engine.calendar import moment_of
+from streams.settings import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from streams.history.replay import Replayed
+    from streams.settings import Settings
 
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -29,34 +36,41 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
     alerts: Annotated[Path | None, typer.Option(help="Write the alerts there, as JSON lines.")] = None,
     episodes: Annotated[Path | None, typer.Option(help="Write where each episode stood in the end.")] = None,
     dead_letters: Annotated[Path | None, typer.Option(help="Write why and where events were rejected.")] = None,
-    policy: Annotated[Path | None, typer.Option(help="Settings of the detectors (TOML).")] = None,
+    policy: PolicyFile = None,
     until: Annotated[
         datetime | None, typer.Option(formats=MOMENTS, help="Where time ends (UTC), else at the last event.")
     ] = None,
     live_from: Annotated[
         datetime | None, typer.Option(formats=MOMENTS, help="Earlier events only warm the measures (UTC).")
     ] = None,
+    order: Annotated[
+        bool, typer.Option("--order", help="In place of files: repeat what the workers wrote down, and compare.")
+    ] = False,
+    states: Annotated[bool, typer.Option("--states", help="With --order: compare the states too.")] = False,
+    bootstrap: Bootstrap = None,
+    topic_prefix: TopicPrefix = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the engine over event files and write the same alerts as a worker would.
 
-    Events are taken in the order in which they became known; time ticks once an hour of event time.
+    Events are taken in the order in which they became known; time ticks once an hour of event time. With --order the
+    workers' own order is repeated from their topics and compared byte for byte with what they wrote; a difference is
+    exit code 1.
 
     Example:
         ews replay events.jsonl --alerts alerts.jsonl --episodes episodes.jsonl
         ews replay 2016.jsonl.gz 2017.jsonl.gz --until 2017-07-01 --alerts alerts.jsonl
+        ews replay --order --bootstrap kafka-1:9092 --states
     """
+    if order:
+        if files or until or live_from:
+            raise typer.BadParameter("--order goes without files, --until and --live-from: the order says it all")
+        settings = load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix, policy_file=policy)
+        raise typer.Exit(_repeat(settings, alerts, states=states, as_json=as_json))
     if not files:
         raise typer.BadParameter("name at least one event file, or - for standard input")
     began = perf_counter()
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} lines, {task.fields[now]}"), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("replay", total=None, now="")
-
-        def advance(lines: int, now_ms: int) -> None:
-            progress.update(task, advance=lines, now=moment_of(now_ms).date().isoformat())
-
+    with _progress() as advance:
         done = replay_files(
             files,
             alerts=alerts,
@@ -69,6 +83,46 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
         )
     told = _told(done, perf_counter() - began)
     typer.echo(orjson.dumps(told).decode() if as_json else _as_text(told))
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} records, {task.fields[now]}"), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("replay", total=None, now="")
+        yield lambda count, now_ms: progress.update(task, advance=count, now=moment_of(now_ms).date().isoformat())
+
+
+def _repeat(settings: Settings, alerts: Path | None, *, states: bool, as_json: bool) -> int:
+    """Repeat the order of the topics; 1 if something differs."""
+    with ExitStack() as stack:
+        advance = stack.enter_context(_progress())
+        out = opened(stack, alerts)
+
+        def write(value: bytes) -> None:
+            if out is not None:
+                out.write(value + b"\n")
+
+        done = asyncio.run(repeat_order(settings, settings.policy_file, write, advance, states=states))
+    told = {
+        "equal": done.equal, "alerts": done.alerts, "dead_letters": done.dead_letters, "events": dict(done.events),
+        "ticks": done.ticks, "order_records": done.order_records, "partitions": done.partitions,
+        "letters_gone": done.letters_gone, "states": done.states.hexdigest() if states else None,
+        "seconds": round(done.seconds, 2), "differences": [str(difference) for difference in done.differences],
+    }  # fmt: skip
+    if as_json:
+        typer.echo(orjson.dumps(told).decode())
+    else:
+        verdict = "equal, byte for byte" if done.equal else "DIFFERENT"
+        typer.echo(
+            f"{verdict}: {done.alerts:,} alerts and {done.dead_letters:,} dead letters of {done.partitions} lanes"
+        )
+        for name in ("order_records", "ticks", "letters_gone", "states", "seconds"):
+            typer.echo(f"  {name.replace('_', ' ')}: {told[name]}")
+        for difference in done.differences:
+            typer.echo(f"  {difference}")
+    return 0 if done.equal else 1
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:
@@ -91,8 +145,10 @@ def _told(done: Replayed, seconds: float) -> dict[str, Any]:
 
 def _as_text(told: dict[str, Any]) -> str:
     lines = [
-        f"{sum(told['events'].values()):,} events of {told['borrowers']:,} borrowers up to {told['until']} "
-        f"in {told['seconds']} s ({told['events_per_second']:,} a second)"
+        (
+            f"{sum(told['events'].values()):,} events of {told['borrowers']:,} borrowers up to {told['until']} "
+            f"in {told['seconds']} s ({told['events_per_second']:,} a second)"
+        )
     ]
     for title in ("events", "alerts", "dead_letters"):
         lines.append(f"{title.replace('_', ' ')}:")

@@ -49,6 +49,8 @@ class Inbox(NamedTuple):
     """How far time may go once every record is applied and nothing is behind; None while that is not known."""
     feeds: Sequence[SourceRecord] = ()
     """Heartbeats from the lane's own position in `feeds` on, or from before it."""
+    latest_ms: int | None = None
+    """The wall clock, which no record's timestamp may take time past; None where time is that of the events."""
 
 
 class DeadLetter(NamedTuple):

@@ -110,7 +110,8 @@ class Lane:
         self._await_ticks(inbox.feeds)
         runs = [self._run(topic, inbox) for topic in SOURCES]
         for timestamp, _, _, topic, record, event in merge(*runs, key=_merge_key):
-            if record is None or not self._advance(self._grid(timestamp)):
+            moment = timestamp if inbox.latest_ms is None else min(timestamp, inbox.latest_ms)
+            if record is None or not self._advance(self._grid(moment)):
                 return
             self._work.take(topic, record, event)
         if inbox.horizon_ms is not None:

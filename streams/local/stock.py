@@ -17,10 +17,11 @@ from streams.local.reference import apply
 
 
 def main(bootstrap: str, prefix: str, partitions: int, expected: int) -> None:
-    """Run the worker until it has seen the expected number of events. Its table's values are JSON by the app's default."""
+    """Run the worker until it has seen the expected number of events. JSON is the app's default, the table's too."""
     app = faust.App(
-        f"{prefix}stock", broker=f"kafka://{bootstrap}", store="memory://", topic_partitions=partitions, web_enabled=False,
-        consumer_auto_offset_reset="earliest", topic_disable_leader=True, value_serializer="json", key_serializer="raw",
+        f"{prefix}stock", broker=f"kafka://{bootstrap}", store="memory://", topic_partitions=partitions,
+        web_enabled=False, consumer_auto_offset_reset="earliest", topic_disable_leader=True,
+        value_serializer="json", key_serializer="raw",
     )  # fmt: skip
     source = app.topic(*(f"{prefix}{name}" for name in ("repayments", "transactions", "bureau")), value_type=None)
     alerts = app.topic(f"{prefix}stock-alerts", partitions=partitions)

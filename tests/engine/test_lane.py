@@ -14,9 +14,9 @@ from streams.engine import work as work_module
 from streams.engine.borrower import SEEN_MAX, Borrower
 from streams.engine.calendar import DAY_MS
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
-from streams.engine.drain import LANE_KEY
+from streams.engine.drain import LANE_KEY, Inbox
 from streams.engine.engine import Engine
-from streams.engine.lane import Lane
+from streams.engine.lane import Lane, LaneSettings
 from streams.engine.limits import IN_A_ROW_MAX, RECENT_MAX
 from streams.engine.measure import DISTINCT_MAX
 from streams.engine.policy import Policy
@@ -486,3 +486,16 @@ def test_the_median_state_is_small() -> None:
 
 
 __all__ = ["BANK", "Record", "returned"]
+
+
+def test_a_producer_whose_clock_runs_ahead_does_not_take_time_past_the_wall_clock() -> None:
+    """A record stamped after midnight does not raise the alarm of a due day that is not over yet."""
+    # day 0 opened ... 30 due, 23:36 now; a transaction stamped 00:30 of day 31
+    lane = Lane(engine_of("missed_installment"), LaneSettings(0, 1, clock="wall"), {})
+    opening, ahead = record_of(opened([30])), record_of(booked(31, 5, hour=0.5))
+    now_ms = ms_of(at(30, 23.6))
+    inbox = Inbox({"repayments": [opening], "transactions": [ahead]}, frozenset(), now_ms, latest_ms=now_ms)
+    effects = lane.drain(inbox)
+    assert effects is not None
+    assert not [value for _, value in effects.alerts if b"missed_installment" in value]
+    assert lane.now_ms <= now_ms

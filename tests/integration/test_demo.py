@@ -80,7 +80,7 @@ def worker_of(directory: Path) -> int | None:
 def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small portfolio with some of everything."""
     path = tmp_path_factory.mktemp("portfolio") / "events.jsonl"
-    simulate(Plan(borrowers=120, days=120, seed=3, malformed=0.002), path)
+    simulate(Plan(borrowers=60, days=100, seed=3, malformed=0.002), path)
     return path
 
 
@@ -154,30 +154,36 @@ def test_ctrl_c_while_it_prepares(tmp_path: Path) -> None:
 
 
 def test_on_a_given_cluster_it_leaves_no_topics(undisturbed: Done, events: Path, broker: str, tmp_path: Path) -> None:
-    """With --bootstrap the same comes out, under a prefix of its own, and the topics are deleted unless kept."""
-    for keep in ((), ("--keep",)):
-        directory = tmp_path / f"demo{len(keep)}"
-        done = ended(demo("--events", events, "--dir", directory, "--json", "--bootstrap", broker, *keep), directory)
-        assert undisturbed.results() == done.results()
-        prefix = done.summary["topic_prefix"]
-        assert prefix.startswith("ews-demo-")
-        assert bool(keep) == any(name.startswith(prefix) for name in asyncio.run(_topics(broker)))
+    """With --bootstrap the same comes out, under a prefix of its own, and the topics are deleted."""
+    done = ended(
+        demo("--events", events, "--dir", tmp_path / "demo", "--json", "--bootstrap", broker), tmp_path / "demo"
+    )
+    assert undisturbed.results() == done.results()
+    assert done.summary["topic_prefix"].startswith("ews-demo-")
+    assert not (tmp_path / "demo" / "broker").exists()
+    assert not _topics(broker, done)
 
 
 def test_until_leaves_later_events_out(events: Path, tmp_path: Path, broker: str) -> None:
-    """Time ends at --until: what became known later is not loaded; what --live-from makes history is not sent."""
-    directory = tmp_path / "demo"
+    """Time ends at --until, what became known later is not loaded, history is not sent; --keep leaves the topics."""
     times = ("--until", "2025-02-15", "--live-from", "2025-03-01")
-    done = ended(demo("--events", events, "--dir", directory, "--json", "--bootstrap", broker, *times), directory)
+    directory, arguments = tmp_path / "demo", ("--json", "--bootstrap", broker, "--keep", *times)
+    done = ended(demo("--events", events, "--dir", directory, *arguments), directory)
     said = done.summary
     assert "2025-02-15T00:00:00.000Z" == said["events"]["until"]
     assert said["events"]["last"] <= said["events"]["until"]
     assert len(events.read_bytes().splitlines()) == said["events"]["total"] + said["events"]["after_until"]
     assert {"history"} == set(said["alerts"]["by_mode"])
     assert 0 == said["cases"]["total"] == len(said["messages"])
+    assert _topics(broker, done)
 
 
-async def _topics(servers: str) -> list[str]:
+def _topics(servers: str, done: Done) -> list[str]:
+    """The topics of a demo that are still there."""
+    return [name for name in asyncio.run(_all_topics(servers)) if name.startswith(done.summary["topic_prefix"])]
+
+
+async def _all_topics(servers: str) -> list[str]:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     try:

@@ -96,6 +96,13 @@ FINDS: Final = (
         [(1, "yellow"), (500, "red")],
     ),
     Question(
+        "Has our own code failed on anything?",
+        "Records (then dead letters `crashed`) and ticks that were left out because the engine raised an exception.",
+        "short",
+        [(_more("ews_engine_failures_total", "where"), "{{where}}")],
+        [(1, "red")],
+    ),
+    Question(
         "What share of records is refused?",
         "Past 50 % of the last 1,000 records of a partition, or 500 in a row, the worker stops with exit code 3.",
         "percentunit",

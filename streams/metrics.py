@@ -37,6 +37,7 @@ LABELS = {
     "consumer": "a consumer's own name: the notifier or the case creator",
     "state": "the state of a case: open, in_progress, promise_to_pay, on_hold, ..., closed",
     "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
+    "where": "what our own code failed on: a record, a tick",
     "change": "what was done to a case: opened, updated, escalated, de_escalated, withdrawn, resolved",
 }
 """What bounds each label."""
@@ -128,6 +129,9 @@ class Metrics:
         "ews_timer_overdue_seconds",
         "How far the earliest wake-up lies behind the lane's own time; 0 if none is overdue.",
         "partition",
+    )
+    engine_failures = _counter(
+        "ews_engine_failures_total", "Records and ticks on which our own code failed, and which were left out.", "where"
     )
     progress_ratio = _gauge(
         "ews_progress_ratio",

@@ -26,6 +26,7 @@ class Gauges:
             "dead_letter": metrics.dead_letters,
             "tick": metrics.ticks,
             "timer": metrics.timers_due,
+            "crashed": metrics.engine_failures,
         }
 
     def drained(self, inbox: Inbox, seconds: float) -> int | None:
@@ -43,6 +44,9 @@ class Gauges:
         if effects.states:
             metrics.state_bytes.observe(len(next(iter(effects.states.values())) or b""))
         metrics.lane_timestamp_seconds.labels(lane.partition).set(effects.now_ms / 1000)
+        due_ms = lane.logic.due_ms()
+        overdue_ms = 0 if due_ms is None else max(0, effects.now_ms - due_ms)
+        metrics.timer_overdue_seconds.labels(lane.partition).set(overdue_ms / 1000)
         if self._wall and lane.oldest_ms is not None:
             metrics.latency_seconds.observe(max(0.0, (clock.now_ms() - lane.oldest_ms) / 1000))
         elif lane.fetched is not None:
@@ -95,5 +99,5 @@ class Gauges:
             for topic in lane.buffer.sources:
                 for gauge in (metrics.lag_records, metrics.unstable_records, metrics.event_lag_seconds):
                     gauge.remove(topic, partition)
-            metrics.state_keys.remove(partition)
-            metrics.lane_timestamp_seconds.remove(partition)
+            for gauge in (metrics.state_keys, metrics.lane_timestamp_seconds, metrics.timer_overdue_seconds):
+                gauge.remove(partition)

@@ -191,6 +191,7 @@ class Work:
             raise InvalidEvent(Reason.WRONG_PARTITION, "the key belongs to another partition by murmur2")
         if self._poison:
             if (topic, offset) in self._poison:
+                self._counts["crashed", "record"] += 1
                 raise InvalidEvent(Reason.CRASHED, f"the engine failed on it: {self._poison[topic, offset]}")
             if (STATE, key) in self._poison:
                 raise InvalidEvent(Reason.STATE_FULL, f"the borrower's state would exceed {STATE_BYTES_MAX} bytes")

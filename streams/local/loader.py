@@ -125,6 +125,7 @@ class _Loading:
         try:
             await self._producer.start()
         except (KafkaError, OSError) as away:
+            await self._producer.stop()
             raise self._unavailable(away) from away
         return self
 

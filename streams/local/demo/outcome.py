@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections import Counter
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from streams.local.demo.place import Place
     from streams.settings import Settings
 
-SETTLE_SECONDS = 0.1
 EPISODE_FIELDS = ("episode_id", "detector", "borrower", "loan", "onset", "status", "step", "severity", "revision")
 
 
@@ -76,8 +74,6 @@ async def _all(settings: Settings, bare: str) -> AsyncIterator[ConsumerRecord]:
             partition = await reader.open(number)
             async for record in partition.records():
                 yield record
-        # aiokafka forgets that it was told to stop when it is told so in the middle of a change of its assignment.
-        await asyncio.sleep(SETTLE_SECONDS)
 
 
 def _letter(record: ConsumerRecord) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Gauges:
             "timer": metrics.timers_due,
             "crashed": metrics.engine_failures,
         }
+        for where in ("record", "tick"):  # So that none can be told from not measured.
+            metrics.engine_failures.labels(where)
 
     def drained(self, inbox: Inbox, seconds: float) -> int | None:
         """The time of the oldest record that the drain saw, for `committed`."""

@@ -1,0 +1,113 @@
+"""The dashboard on the running product: worker, case creator and notifier, scraped by a real Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from dashboards.check import Empty, check_dashboard
+from streams import clock
+from streams.history.files import read_events
+from streams.history.simulator import Plan, simulate
+from streams.kafka.topics import create_topics
+from streams.local.loader import load
+from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.integration, pytest.mark.docker]
+
+PROMETHEUS = "prom/prometheus:v2.42.0"
+EWS = (sys.executable, "-c", "import sys; from streams.cli import main; sys.exit(main())")
+WAIT_SECONDS = 120.0
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def running(broker: str, prefix: str, tmp_path: Path) -> Iterator[list[int]]:
+    """The ports of a worker, a case creator and a notifier that work through a small portfolio."""
+    settings = Settings(bootstrap_servers=broker, topic_prefix=prefix, partitions=2, clock="event")
+    simulate(Plan(borrowers=60, days=60, seed=3, malformed=0.01, late=0.02), tmp_path / "events.jsonl", None)
+    asyncio.run(create_topics(settings))
+    loaded = asyncio.run(load(settings, read_events([tmp_path / "events.jsonl"])))
+    shared = {
+        "EWS_BOOTSTRAP_SERVERS": broker, "EWS_TOPIC_PREFIX": prefix, "EWS_PARTITIONS": "2",
+        "EWS_DATABASE_URL": f"sqlite:///{tmp_path / 'cases.db'}",
+    }  # fmt: skip
+    until = datetime.fromtimestamp(loaded.last_ms / 1000, UTC).isoformat()
+    commands = {
+        ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
+        ("cases", "serve"): {},
+        ("notifier",): {"EWS_OUTBOX_DIR": str(tmp_path / "outbox")},
+    }
+    ports = [free_port() for _ in commands]
+    with contextlib.ExitStack() as stack:
+        for port, (command, own) in zip(ports, commands.items(), strict=True):
+            environment = {**os.environ, **shared, **own, "EWS_METRICS_PORT": str(port)}
+            log = stack.enter_context((tmp_path / f"{command[0]}.log").open("wb"))
+            process = subprocess.Popen([*EWS, *command], env=environment, stderr=log, stdout=log)
+            stack.callback(_end, process)
+        yield ports
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def prometheus(running: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Prometheus on loopback that scrapes them."""
+    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [
+            {"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in running]}]}
+        ],
+    }
+    folder = tmp_path / "prometheus"
+    folder.mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML.
+    port = free_port()
+    container = DockerContainer(PROMETHEUS, network_mode="host", volumes=[(str(folder), "/config", "ro")])
+    container.with_command(f"--config.file=/config/prometheus.yml --web.listen-address=127.0.0.1:{port}")
+    with container:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.usefixtures("docker")
+def test_every_expression_returns_data_from_the_running_product(prometheus: str) -> None:
+    """No panel stays empty while a small portfolio with late and malformed events is worked through."""
+    deadline, empty = clock.monotonic() + WAIT_SECONDS, [Empty(None, "not asked yet")]  # type: ignore[arg-type]
+    while empty and clock.monotonic() < deadline:
+        time.sleep(0.5)
+        with contextlib.suppress(httpx.TransportError):  # Not up yet.
+            empty = check_dashboard(prometheus, window="2m")
+    assert empty == []

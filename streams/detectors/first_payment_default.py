@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from schemas.alerts import Measure, Severity
 from streams.engine.arrears import arrears_of, first_alone, next_rung, no_longer_overdue
-from streams.engine.detector import Detector, Finding, rung
+from streams.engine.detector import LOAN_EVENTS, Detector, Finding, rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,12 +26,7 @@ class FirstPaymentDefault(Detector):
     """
 
     key: ClassVar[str] = "first_payment_default"
-    listens: ClassVar[frozenset[str]] = frozenset(
-        {
-            "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
-            "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
-        }
-    )  # fmt: skip
+    listens: ClassVar[frozenset[str]] = LOAN_EVENTS
     first_step: ClassVar[str] = (
         "Check identity, mandate and account of the new loan, then call the borrower the same day."
     )

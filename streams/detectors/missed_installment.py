@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.alerts import Measure, Severity
 from streams.engine.arrears import Arrears, arrears_of, first_alone, next_rung, no_longer_overdue
-from streams.engine.detector import Detector, Finding, rung
+from streams.engine.detector import LOAN_EVENTS, Detector, Finding, rung
 from streams.engine.loan import bucket_of
 
 if TYPE_CHECKING:
@@ -31,12 +31,7 @@ class MissedInstallment(Detector):
     """
 
     key: ClassVar[str] = "missed_installment"
-    listens: ClassVar[frozenset[str]] = frozenset(
-        {
-            "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
-            "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
-        }
-    )  # fmt: skip
+    listens: ClassVar[frozenset[str]] = LOAN_EVENTS
     first_step: ClassVar[str] = (
         "Remind the borrower of the missed installment, offer the ways to pay and ask for the reason."
     )

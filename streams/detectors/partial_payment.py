@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.alerts import Measure, Severity
 from streams.engine.arrears import no_longer_overdue
 from streams.engine.calendar import midnight_ms
-from streams.engine.detector import Detector, Finding, Wakeup
+from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup
 from streams.engine.loan import ACTIVE, CLOSED
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ class PartialPayment(Detector):
     """
 
     key: ClassVar[str] = "partial_payment"
-    listens: ClassVar[frozenset[str]] = frozenset(
-        {
-            "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
-            "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
-        }
-    )  # fmt: skip
+    listens: ClassVar[frozenset[str]] = LOAN_EVENTS
     first_step: ClassVar[str] = "Thank for the part that was paid, ask what is missing and offer to spread the rest."
 
     full_share: float = Field(default=0.9, gt=0, le=1)

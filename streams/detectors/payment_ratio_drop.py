@@ -7,7 +7,7 @@ from pydantic import Field
 from schemas.alerts import Measure, Severity
 from streams.engine.arrears import loan_of, loan_over
 from streams.engine.calendar import midnight_ms
-from streams.engine.detector import Detector, Finding, Wakeup, ended
+from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ class PaymentRatioDrop(Detector):
     """
 
     key: ClassVar[str] = "payment_ratio_drop"
-    listens: ClassVar[frozenset[str]] = frozenset(
-        {
-            "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
-            "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
-        }
-    )  # fmt: skip
+    listens: ClassVar[frozenset[str]] = LOAN_EVENTS
     first_step: ClassVar[str] = "Go through the last half year with the borrower and agree on a plan that fits."
 
     ratio_min: float = Field(default=0.8, gt=0, le=1)

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from streams.engine.loan import Loan
 
 HOME_ZONE = "UTC"
+LOAN_EVENTS = frozenset(
+    {
+        "ews.loan.opened.v1", "ews.loan.snapshot.v1", "ews.loan.schedule_changed.v1", "ews.repayment.received.v1",
+        "ews.repayment.returned.v1", "ews.loan.closed.v1", "ews.loan.charged_off.v1",
+    }
+)  # fmt: skip
+"""What changes what is owed on a loan, and so what a detector of days past due listens to."""
 
 
 class Finding(NamedTuple):

@@ -22,7 +22,8 @@ BYTES_MAX = 8 * 2**20
 DRAIN_RECORDS_MAX = 4_000
 """The most of one source that one drain sees."""
 DRAIN_RECORDS_MIN = 50
-DRAIN_RECORDS_START = 500
+DRAIN_RECORDS_START = 100
+"""Little, since the drain before may have been what ended the process before."""
 DRAIN_SECONDS = 0.1
 """How long a drain should take at most. Meanwhile nothing else goes on: a commit of another lane needs a dozen turns of
 the event loop and must end by its deadline."""

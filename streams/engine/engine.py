@@ -140,6 +140,12 @@ class Engine:
         if event.topic in AGING and occurred < at_ms - limits.horizon_days * DAY_MS:
             raise InvalidEvent(Reason.TOO_OLD, f"occurred more than {limits.horizon_days} days ago")
 
+    def _check_room(self, borrower: Borrower, loan_id: str) -> None:
+        """Every loan is looked at with each fact: a token that stands for everybody would stop its lane."""
+        limit = self.policy.limits.loans
+        if len(borrower.loans) >= limit and borrower.loan(loan_id) is None:
+            raise InvalidEvent(Reason.STATE_FULL, f"the borrower has {limit} loans already")
+
     def _apply(
         self,
         token: str,
@@ -151,6 +157,7 @@ class Engine:
         rejected: list[tuple[Waiting, Reason, str]] = []
         detectors = self._by_type[event.type]
         if isinstance(event, events.LoanOpened | events.LoanSnapshot):
+            self._check_room(borrower, event.data.loan)
             if not open_loan(borrower, event, self.policy.servicing):
                 return UNCHANGED
             if any(waiting.loan == event.data.loan for waiting in borrower.waiting):
@@ -232,6 +239,9 @@ class Engine:
             return UNCHANGED
         if len(borrower.waiting) >= limits.unknown_loan_facts:
             raise InvalidEvent(Reason.UNKNOWN_LOAN, f"{limits.unknown_loan_facts} facts wait for their loans already")
+        if sum(len(waiting.value) for waiting in borrower.waiting) + len(origin.value) > limits.unknown_loan_bytes:
+            # They would fill the state, and with it refuse what is in order.
+            raise InvalidEvent(Reason.UNKNOWN_LOAN, f"at most {limits.unknown_loan_bytes} bytes wait for their loans")
         borrower.waiting.append(
             Waiting(event.data.loan, at_ms, origin.topic, origin.offset, origin.timestamp, origin.value)  # type: ignore[attr-defined]
         )

@@ -46,6 +46,8 @@ class Limits(_Settings):
     future_days: int = Field(default=1, ge=0, description="Events further ahead are dead letters")
     unknown_loan_days: int = Field(default=30, ge=0, description="How long a fact waits for its loan")
     unknown_loan_facts: int = Field(default=16, ge=0, le=256, description="How many facts of a borrower wait")
+    unknown_loan_bytes: int = Field(default=65_536, ge=0, le=524_288, description="How many bytes of a borrower wait")
+    loans: int = Field(default=200, ge=1, le=1_000, description="How many loans of a borrower are kept at once")
     closed_loan_days: int = Field(default=100, ge=1, description="How long a loan that ended is kept")
 
 

@@ -214,6 +214,18 @@ def test_at_most_sixteen_facts_wait() -> None:
     assert 16 == len(world.borrower().waiting)
 
 
+def test_facts_that_wait_do_not_fill_the_state() -> None:
+    """A large one is a dead letter at once: the states' limit would refuse what is in order with it."""
+    fact = orjson.loads(encode(paid(10)))
+    huge = orjson.dumps(fact | {"data": fact["data"] | {"memo": "x" * 70_000}})
+    world = World(engine_of())
+    raw(world, Topic.REPAYMENTS, 10, b"b-1", huge)
+    world.play(paid(11), opened([30], day=12))
+    assert ["unknown_loan"] == world.reasons()
+    assert huge == world.letters[0].value
+    assert 1_000 == world.borrower().loans[0].installments[0].paid
+
+
 def test_a_waiting_fact_that_cannot_apply_is_a_dead_letter() -> None:
     """Its own place and bytes are kept even when its loan comes."""
     fact = paid(10, currency="USD")
@@ -223,6 +235,18 @@ def test_a_waiting_fact_that_cannot_apply_is_a_dead_letter() -> None:
 
 
 # -- limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_borrower_has_so_many_loans_and_no_more() -> None:
+    """A token that stands for everybody would make each fact dearer than the last; its other loans go on."""
+    limit = Policy().limits.loans
+    world = World(engine_of()).play(*[opened([30], loan=f"l-{n}", day=n / 1_000) for n in range(limit + 2)])
+    assert ["state_full"] * 2 == world.reasons()
+    again = opened([30], loan="l-0", day=1)
+    world.play(again, paid(2, loan="l-0"))
+    assert ["state_full", "state_full", "loan_exists"] == world.reasons()
+    assert limit == len(world.borrower().loans)
+    assert 1_000 == world.borrower().loans[0].installments[0].paid
 
 
 def test_the_memory_of_ids_is_bounded_and_its_overflow_counted() -> None:

@@ -33,6 +33,10 @@ def fail(arguments):
     print("one", "the reason", sep="\\n", flush=True)
     return 7
 
+def refuse(arguments):
+    print('{"code": 7, "reason": "the reason"}', flush=True)
+    return 7
+
 def breed(arguments):
     grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     print(grandchild.pid, flush=True)
@@ -153,11 +157,12 @@ async def test_who_is_killed_for_ever_is_given_up(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("acts")
-async def test_who_gives_up_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
-    """A process that ends by itself is named with its exit code, its last line and its log."""
+@pytest.mark.parametrize("act", ["fail", "refuse"])
+async def test_who_gives_up_ends_the_demo_with_its_reason(tmp_path: Path, act: str) -> None:
+    """A process that ends by itself is named with its exit code, its last line (or that line's reason) and its log."""
     async with Crew() as crew:
-        crew.start(child(tmp_path, "fail"))
-        with pytest.raises(Unavailable, match=r"the fail ended with code 7: the reason; its log is .*fail.log"):
+        crew.start(child(tmp_path, act))
+        with pytest.raises(Unavailable, match=rf"the {act} ended with code 7: the reason; its log is .*{act}.log"):
             until(lambda: bool(crew.look()))
 
 

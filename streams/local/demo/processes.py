@@ -76,9 +76,9 @@ class Child:
             return log.read().splitlines()
 
     def last_line(self) -> str:
-        """The last thing it said."""
+        """The last thing it said; of a log line the reason that it gives."""
         said = [line for line in self.lines() if line.strip()]
-        return said[-1].decode(errors="replace")[:LAST_LINE_MAX] if said else "nothing"
+        return _reason(said[-1])[:LAST_LINE_MAX] if said else "nothing"
 
     def port(self) -> int | None:
         """Where it serves its metrics; None until it does."""
@@ -107,6 +107,12 @@ class Child:
     def _close_pipe(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
+
+
+def _reason(line: bytes) -> str:
+    with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        return str(orjson.loads(line)["reason"])
+    return line.decode(errors="replace")
 
 
 class Crew:

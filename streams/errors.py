@@ -31,7 +31,7 @@ class DeadLetterLimit(EarlyWarningError):  # noqa: N818 - named for what is wron
     """Too many records of a topic's partition in a row were dead letters. Exit code 3, nothing committed."""
 
     def __init__(self, topic: str, partition: int, detail: str) -> None:
-        what_to_do = "look at `ews dead-letters list`, mend the producer or the schema, start again"
+        what_to_do = "look at `ews dead-letters list` (a replay: --dead-letters FILE), mend the source, start again"
         super().__init__(f"{topic}/{partition}: {detail}; {what_to_do}")
         self.topic = topic
         self.partition = partition

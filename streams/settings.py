@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PREFIX = "EWS_"
 MASK = "********"
+PORT_MAX = 65_535
 
 KafkaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$", max_length=150)]
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
     """This worker's fixed name in its group: unique, and kept over a restart, which then waits for no time-out."""
 
     policy_file: Path | None = None
-    """TOML file of the detectors' settings that a new system starts with; without it the defaults."""
+    """TOML file of the detectors' settings; without it the defaults. `ews policies show` writes one."""
     clock: Literal["wall", "event"] = "wall"
     """What time is: the wall clock, or (demo, plain files) that of the events."""
     clock_until: AwareDatetime | None = None
@@ -107,6 +108,14 @@ class Settings(BaseSettings):
     """URL that the notifier posts staff messages to, signed by Standard Webhooks; without it none."""
     webhook_secret: SecretStr | None = None
     """The secret that they are signed with, as shared with the receiver (whsec_...)."""
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _has_ports(cls, servers: str) -> str:
+        for server in servers.split(","):
+            if not 1 <= int(server.rpartition(":")[2]) <= PORT_MAX:
+                raise ValueError(f"{server} has no port from 1 to {PORT_MAX}")
+        return servers
 
     @field_validator("ssl_ca_file", "ssl_cert_file", "ssl_key_file", "policy_file")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import orjson
@@ -11,13 +12,13 @@ from streams import clock
 from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import HOUR_MS, ms_of
 from streams.errors import Misconfigured
-from streams.history.files import read_events
+from streams.history.files import STDIN, read_events
+from streams.history.ordering import keep_apart
 from streams.history.replay import Replayed, Sink, final_episodes, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from streams.engine.drain import DeadLetter
 
@@ -34,6 +35,7 @@ def replay_files(
     progress: Callable[[int, int], None] = lambda _lines, _now_ms: None,
 ) -> Replayed:
     """Replay files and write alerts, final episodes and dead letters as JSON lines. Raises Misconfigured."""
+    keep_apart((Path(file) for file in files if str(file) != STDIN), (alerts, episodes, dead_letters))
     live_from_ms = None if live_from is None else ms_of(live_from)
     engine = load_engine(policy_file, live_from_ms)
     kept: list[bytes] = []

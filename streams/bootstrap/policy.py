@@ -44,13 +44,18 @@ def load_policy(file: Path | None) -> Policy:
     if file is None:
         return Policy()
     try:
-        return Policy.model_validate(tomllib.loads(file.read_text("utf-8")))
+        policy = Policy.model_validate(tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise Misconfigured(f"cannot read the policy {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"the policy {file} is not TOML: {error}") from None
     except ValidationError as error:
         raise Misconfigured(f"the policy {file}: {describe(error)}") from None
+    try:
+        load_detectors(policy)
+    except Misconfigured as error:
+        raise Misconfigured(f"the policy {file}: {error}") from None
+    return policy
 
 
 def load_detectors(policy: Policy) -> list[Detector]:
@@ -64,7 +69,7 @@ def _configured(key: str, policy: Policy) -> Detector:
     try:
         return detector_class(key).model_validate(policy.detectors.get(key, {}))
     except ValidationError as error:
-        raise Misconfigured(f"policy, detectors.{key}: {describe(error)}") from None
+        raise Misconfigured(f"detectors.{key}: {describe(error)}") from None
 
 
 def load_engine(file: Path | None, live_from_ms: int | None = None) -> Engine:

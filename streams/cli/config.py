@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from streams.bootstrap.policy import load_policy
 from streams.cli.options import AsJson
 from streams.settings import Settings, load, shown, variable
 
@@ -30,10 +31,10 @@ def show(*, json: AsJson = False) -> None:
 
 @app.command()
 def check() -> None:
-    """Check the settings: exit code 2 and one line that names each mistake, if there is one.
+    """Check the settings and the policy file: exit code 2 and one line that names what is wrong, if anything is.
 
     Example:
         ews config check && ews worker
     """
-    load()
+    load_policy(load().policy_file)
     typer.echo("the settings are in order")

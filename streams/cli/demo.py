@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,15 +93,16 @@ def _next(summary: Summary) -> list[str]:
     there = LazyGroup(name="ews").rows
     folder = shlex.quote(str(summary.directory))
     database = f"EWS_DATABASE_URL=sqlite:///{folder}/cases.db"
-    lines = [f"{database} ews cases list"]
+    ews = "uv run ews" if "UV" in os.environ else "ews"  # As it was called: uv tells its children of itself.
+    lines = [f"{database} {ews} cases list"]
     if summary.example_borrower:
-        lines.append(f"{database} ews cases show {summary.example_borrower}")
+        lines.append(f"{database} {ews} cases show {summary.example_borrower}")
     lines += [f"ls {folder}/outbox", f"head -1 {folder}/alerts.jsonl", f"cat {folder}/dead-letters.jsonl"]
     if "replay" in there:
-        lines.append(f"ews replay {shlex.quote(str(summary.events_file))} --alerts {folder}/replayed.jsonl")
+        lines.append(f"{ews} replay {shlex.quote(str(summary.events_file))} --alerts {folder}/replayed.jsonl")
     if summary.topic_prefix:
         return lines
-    lines.append(f"ews broker --dir {folder}/broker    (in another terminal: the topics as the demo left them)")
+    lines.append(f"{ews} broker --dir {folder}/broker    (in another terminal: the topics as the demo left them)")
     if "dead-letters" in there:
-        lines.append(f"EWS_PARTITIONS={summary.partitions} ews dead-letters list")
+        lines.append(f"EWS_PARTITIONS={summary.partitions} {ews} dead-letters list")
     return lines

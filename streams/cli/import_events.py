@@ -12,7 +12,7 @@ import typer
 from streams.cli.options import AsJson
 from streams.history.importer import Refusal, import_file
 from streams.history.mapping import load_mapping
-from streams.history.ordering import replacing
+from streams.history.ordering import keep_apart, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +38,7 @@ def import_events(  # noqa: PLR0917 - Typer passes them by name
     Example:
         ews import --map deploy/mappings/superlender.toml export.jsonl.gz --out events.jsonl --rejected rejected.txt
     """
+    keep_apart((file, mapping), (out, rejected))
     with _reporting(rejected, quiet=as_json) as report:
         result = import_file(file, load_mapping(mapping), out, report)
     if as_json:

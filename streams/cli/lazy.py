@@ -24,7 +24,7 @@ COMMANDS = (
     Row("notifier", "notifier", "Send staff what alerts say."),
     Row("cases", "cases", "Open cases from alerts; list and show them."),
     Row("topics", "topics", "Make and check the topics."),
-    Row("policies", "policies", "Show, check and apply the detectors' settings."),
+    Row("policies", "policies", "Show and check the detectors' settings."),
     Row("detectors", "detectors", "List the detectors, or explain one."),
     Row("dead-letters", "dead_letters", "List rejected events, send them again."),
     Row("state", "state", "Export and inspect the borrowers' states."),
@@ -68,7 +68,10 @@ def _loaded(row: Row) -> Any:
         holder.command(row.name)(getattr(module, row.module))
         command = typer.main.get_command(holder)
     else:
-        holder.add_typer(group, name=row.name, help=row.help)
+        if group.registered_callback:  # Its docstring says more than the row.
+            holder.add_typer(group, name=row.name)
+        else:
+            holder.add_typer(group, name=row.name, help=row.help)
         command = typer.main.get_group(holder).commands[row.name]
     keep_examples(command)
     return command

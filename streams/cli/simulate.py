@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.cli.options import AsJson
+from streams.history.ordering import keep_apart
 from streams.history.simulator import Plan, Summary
 from streams.history.simulator import simulate as run
 
@@ -53,6 +54,7 @@ def simulate(  # noqa: PLR0917 - Typer passes them by name
         ews simulate --borrowers 1000 --days 180 --seed 7 --out events.jsonl --labels labels.csv
         ews simulate --borrowers 50 --days 30 --out small.jsonl.gz --malformed 0.01 --json
     """
+    keep_apart((), (out, labels))
     plan = Plan(borrowers, days, seed, start.date(), late, out_of_order, duplicates, malformed)
     with _progress(borrowers) as advance:
         summary = run(plan, out, labels, progress=advance, processes=processes)

@@ -20,7 +20,8 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str
     every = [[_printable(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         heading = [[title]] if title else []
-        for line in (*heading, [column.removesuffix("#") for column in columns], *every):
+        names = [[column.removesuffix("#") for column in columns]] if any(columns) else []
+        for line in (*heading, *names, *every):
             typer.echo("\t".join(line))
         return
     table = Table(title=title or None, title_justify="left")

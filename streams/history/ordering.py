@@ -60,6 +60,17 @@ class Pieces:
             self._held.clear()
 
 
+def keep_apart(inputs: Iterable[Path], outputs: Iterable[Path | None]) -> None:
+    """Raise Misconfigured if an output is an input or another output: something would be lost."""
+    taken = {file.resolve() for file in inputs}
+    for file in outputs:
+        if file is None or (file.exists() and not file.is_file()):  # Such as /dev/null, which holds nothing.
+            continue
+        if file.resolve() in taken:
+            raise Misconfigured(f"{file} is read or written already: give another file to write")
+        taken.add(file.resolve())
+
+
 @contextmanager
 def replacing(out: Path) -> Iterator[BinaryIO]:
     """A stream that becomes `out` when all is written, so that nobody reads half a file. Packed if `out` ends in .gz.

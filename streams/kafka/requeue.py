@@ -86,10 +86,13 @@ async def requeue(
     the place, if Kafka refuses a record for good, or if another requeue was started meanwhile.
     """
     done = Requeued()
+    counts = await partition_counts(settings, RETURNABLE)
     async with contextlib.AsyncExitStack() as stack:
         # Before the marks are read: whoever wrote some is fenced by now, and what it left open is aborted.
         send = _pretend if dry_run else (await stack.enter_async_context(_sender(settings))).send
-        returns = await stack.enter_async_context(contextlib.aclosing(_returns(settings, choice, done, again=again)))
+        returns = await stack.enter_async_context(
+            contextlib.aclosing(_returns(settings, choice, done, counts, again=again))
+        )
         async for together in _together(returns):
             done.restamped += await send(together)
             for one in together:
@@ -99,8 +102,9 @@ async def requeue(
     return done
 
 
-async def _returns(settings: Settings, choice: Choice, done: Requeued, *, again: bool) -> AsyncGenerator[Return]:
-    counts = await partition_counts(settings, RETURNABLE)
+async def _returns(
+    settings: Settings, choice: Choice, done: Requeued, counts: dict[str, int], *, again: bool
+) -> AsyncGenerator[Return]:
     times = await marks(settings)
     here, found = set(), False
     async with contextlib.aclosing(letters(settings, choice)) as chosen:

@@ -96,6 +96,27 @@ def test_misuse_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[
     assert 1 == captured.err.count("\n")
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999999"])
+def test_a_port_that_there_cannot_be_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], port: str
+) -> None:
+    """A broker's port is checked before anybody connects."""
+    monkeypatch.setenv("EWS_BOOTSTRAP_SERVERS", f"here:9092,there:{port}")
+    assert 2 == main(["config", "check"])
+    assert f"ews: EWS_BOOTSTRAP_SERVERS: there:{port} has no port from 1 to 65535\n" == capsys.readouterr().err
+
+
+def test_a_wrong_policy_is_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What `config check` accepts, the worker starts with."""
+    file = tmp_path / "policy.toml"
+    file.write_text("[detectors.nonsense]\nx = 1\n")
+    monkeypatch.setenv("EWS_POLICY_FILE", str(file))
+    assert 2 == main(["config", "check"])
+    assert capsys.readouterr().err.startswith(f"ews: the policy {file}: no detector is called 'nonsense'")
+
+
 def test_an_unknown_setting_stops_every_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +168,12 @@ def test_every_command_has_an_example(row: Row) -> None:
         _, mark, example = text.partition("Example:")
         assert mark, f"{path} --help has no example"
         assert path in example, f"the example of {path} --help does not show it"
+
+
+def test_a_group_that_is_a_command_explains_itself() -> None:
+    """`ews notifier` runs by itself, so its help says how."""
+    command = lazy._loaded(next(row for row in COMMANDS if row.name == "notifier"))
+    assert "EWS_OUTBOX_DIR=outbox ews notifier" in command.help
 
 
 def test_topics_are_created_then_checked(broker: str, prefix: str, capsys: pytest.CaptureFixture[str]) -> None:

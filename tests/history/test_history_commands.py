@@ -142,3 +142,26 @@ def test_a_broken_mapping_is_one_line_that_names_the_key(tmp_path: Path, capsys:
     assert main(["import", "--map", str(mapping), str(lines(tmp_path / "x.jsonl")), "--out", str(out)]) == 2
     assert capsys.readouterr().err == f"ews: {mapping}: rows: is required\n"
     assert not out.exists()
+
+
+def test_no_command_writes_over_what_it_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An export, a mapping and an event file are as they were; two results never share a file."""
+    export, events = lines(tmp_path / "export.jsonl", *LOANS), lines(tmp_path / "events.jsonl", GOOD)
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_bytes((MAPPINGS / "superlender.toml").read_bytes())
+    out = tmp_path / "out.jsonl"
+    before = {path: path.read_bytes() for path in (export, events, mapping)}
+    imports = ["import", "--map", str(mapping), str(export), "--out"]
+    for arguments in (
+        [*imports, str(export)],
+        [*imports, str(mapping)],
+        [*imports, str(out), "--rejected", str(export)],
+        [*imports, str(out), "--rejected", str(out)],
+        ["replay", str(events), "--alerts", str(tmp_path / "." / "events.jsonl")],
+        ["replay", str(events), "--alerts", str(out), "--episodes", str(out)],
+        ["simulate", "--out", str(out), "--labels", str(out), "--borrowers", "1", "--days", "1"],
+    ):
+        assert main(arguments) == 2
+        assert "is read or written already: give another file to write\n" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    assert not out.exists()

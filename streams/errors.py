@@ -23,6 +23,14 @@ class Unavailable(EarlyWarningError):  # noqa: N818 - named for what is wrong
     """Something that is needed cannot be reached now. Exit code 1 where nothing retries."""
 
 
+class ProcessEnded(Unavailable):
+    """A process that we started gave up. Its own exit code is ours if it is 2 or 3: the reason is the same."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class Rejected(EarlyWarningError):  # noqa: N818 - named for what is wrong
     """The other side refused for good."""
 

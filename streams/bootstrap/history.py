@@ -13,7 +13,7 @@ from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import HOUR_MS, ms_of
 from streams.errors import Misconfigured
 from streams.history.files import STDIN, read_events
-from streams.history.ordering import keep_apart
+from streams.history.ordering import keep_apart, replacing
 from streams.history.replay import Replayed, Sink, final_episodes, replay
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ def replay_files(
     engine = load_engine(policy_file, live_from_ms)
     kept: list[bytes] = []
     with ExitStack() as stack:
-        to_alerts, to_letters = (opened(stack, file) for file in (alerts, dead_letters))
+        to_alerts = opened(stack, alerts)
+        # Not replaced at the end, but written at once: it tells why a replay with too many of them stopped.
+        to_letters = None if dead_letters is None else stack.enter_context(_open(dead_letters))
 
         def alert(value: bytes) -> None:
             if episodes is not None:
@@ -62,10 +64,14 @@ def replay_files(
 
 
 def opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:
-    """A file to write to, closed with the stack; None for None. Raises Misconfigured."""
+    """A file that is replaced when all went well; None for None. A device is written to as it is. Raises Misconfigured."""
     if file is None:
         return None
+    return stack.enter_context(_open(file) if file.exists() and not file.is_file() else replacing(file))
+
+
+def _open(file: Path) -> IO[bytes]:
     try:
-        return stack.enter_context(file.open("wb"))
+        return file.open("wb")
     except OSError as error:
         raise Misconfigured(f"cannot write {file}: {error.strerror}") from None

@@ -23,7 +23,7 @@ import typer
 from typer.exceptions import TyperException
 
 from streams.cli.lazy import LazyGroup, keep_examples
-from streams.errors import DeadLetterLimit, EarlyWarningError, Misconfigured
+from streams.errors import DeadLetterLimit, EarlyWarningError, Misconfigured, ProcessEnded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +63,8 @@ def exit_code(error: EarlyWarningError) -> int:
     """The exit code that an error stands for."""
     if isinstance(error, Misconfigured):
         return MISUSED
+    if isinstance(error, ProcessEnded) and error.code in {MISUSED, DEAD_LETTERS}:
+        return error.code
     return DEAD_LETTERS if isinstance(error, DeadLetterLimit) else FAILED
 
 

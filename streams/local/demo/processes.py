@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import orjson
 
 from streams import clock
-from streams.errors import Unavailable
+from streams.errors import ProcessEnded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +137,7 @@ class Crew:
         return child
 
     def look(self) -> list[Child]:
-        """Those that somebody killed and that were started again just now. Raises Unavailable for one that gave up."""
+        """Those that somebody killed and that were started again just now. Raises ProcessEnded for one that gave up."""
         again = []
         for child in self._children:
             code = child.code
@@ -146,7 +146,7 @@ class Crew:
             # A signal is somebody's doing, and what a supervisor is for; an exit code is a reason that will come again.
             if code >= 0 or child.restarts >= RESTARTS_MAX:
                 how = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code} too often"
-                raise Unavailable(f"the {child.name} {how}: {child.last_line()}; its log is {child.log_file}")
+                raise ProcessEnded(f"the {child.name} {how}: {child.last_line()}; its log is {child.log_file}", code)
             child.restarts += 1
             child.start()
             again.append(child)

@@ -4,6 +4,7 @@ InvalidEvent (schemas.codec)   dead-letter it, never retry
 EarlyWarningError
   Misconfigured                refuse to start: the person who started it must change something
   Unavailable                  back off and retry, commit nothing
+    ProcessEnded               a process that we started gave up: say why, and end as it did
   Rejected                     the other side said no: record it and go on
   DeadLetterLimit              too many dead letters: the fault is ours or the producer's, so stop
 """

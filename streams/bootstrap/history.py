@@ -64,7 +64,7 @@ def replay_files(
 
 
 def opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:
-    """A file that is replaced when all went well; None for None. A device is written to as it is. Raises Misconfigured."""
+    """A file that is replaced when all went well, None for None; a device as it is. Raises Misconfigured."""
     if file is None:
         return None
     return stack.enter_context(_open(file) if file.exists() and not file.is_file() else replacing(file))

@@ -85,10 +85,11 @@ def _rounds(plan: Load, bootstrap: str, directory: Path, say: Callable[[str], No
         for variant, count in ((STOCK, plan.stock_events), (RULES, plan.events), (PRODUCT, plan.events)):
             say(f"round {number} of {plan.rounds}: {variant}")
             lines = _product_lines(directory, count) if variant == PRODUCT else _reference_lines(plan.borrowers, count)
-            yield _one(variant, bootstrap, lines, f"bench-{clock.now_ms()}-")
+            yield _one(variant, bootstrap, lines, directory)
 
 
-def _one(variant: str, bootstrap: str, lines: Iterator[Any], prefix: str) -> Run:
+def _one(variant: str, bootstrap: str, lines: Iterator[Any], directory: Path) -> Run:
+    prefix = f"bench-{clock.now_ms()}-"
     settings = load_settings(bootstrap_servers=bootstrap, topic_prefix=prefix, partitions=PARTITIONS, clock="event")
     asyncio.run(create_topics(settings))
     loaded = asyncio.run(load(settings, lines)).topics
@@ -97,11 +98,12 @@ def _one(variant: str, bootstrap: str, lines: Iterator[Any], prefix: str) -> Run
         command = ["streams.local.stock", bootstrap, prefix, str(PARTITIONS), str(expected)]
     else:
         command = ["streams.bootstrap.bench", variant, str(expected)]
-    answer = orjson.loads(_output(command, settings))
+    answer = orjson.loads(_output(command, settings, directory))
     return Run(variant, answer["events"], answer["seconds"])
 
 
-def _output(command: list[str], settings: Settings) -> bytes:
+def _output(command: list[str], settings: Settings, directory: Path) -> bytes:
+    """The last line that a variant prints. What it writes (stock Faust does) it writes into the directory."""
     own = {
         "EWS_BOOTSTRAP_SERVERS": settings.bootstrap_servers, "EWS_TOPIC_PREFIX": settings.topic_prefix,
         "EWS_PARTITIONS": str(settings.partitions), "EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": "2100-01-01T00:00:00Z",
@@ -110,6 +112,7 @@ def _output(command: list[str], settings: Settings) -> bytes:
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", *command],
             env=os.environ | own,
+            cwd=directory,
             capture_output=True,
             timeout=RUN_SECONDS_MAX,
             check=False,

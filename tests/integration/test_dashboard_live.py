@@ -46,49 +46,19 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def running(broker: str, prefix: str, tmp_path: Path) -> Iterator[list[int]]:
-    """The ports of a worker, a case creator and a notifier that work through a small portfolio."""
-    settings = Settings(bootstrap_servers=broker, topic_prefix=prefix, partitions=2, clock="event")
-    simulate(Plan(borrowers=60, days=60, seed=3, malformed=0.01, late=0.02), tmp_path / "events.jsonl", None)
-    asyncio.run(create_topics(settings))
-    loaded = asyncio.run(load(settings, read_events([tmp_path / "events.jsonl"])))
-    shared = {
-        "EWS_BOOTSTRAP_SERVERS": broker, "EWS_TOPIC_PREFIX": prefix, "EWS_PARTITIONS": "2",
-        "EWS_DATABASE_URL": f"sqlite:///{tmp_path / 'cases.db'}",
-    }  # fmt: skip
-    until = datetime.fromtimestamp(loaded.last_ms / 1000, UTC).isoformat()
-    commands = {
-        ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
-        ("cases", "serve"): {},
-        ("notifier",): {"EWS_OUTBOX_DIR": str(tmp_path / "outbox")},
-    }
-    ports = [free_port() for _ in commands]
-    with contextlib.ExitStack() as stack:
-        for port, (command, own) in zip(ports, commands.items(), strict=True):
-            environment = {**os.environ, **shared, **own, "EWS_METRICS_PORT": str(port)}
-            log = stack.enter_context((tmp_path / f"{command[0]}.log").open("wb"))
-            process = subprocess.Popen([*EWS, *command], env=environment, stderr=log, stdout=log)
-            stack.callback(_end, process)
-        yield ports
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(20)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def ports() -> list[int]:
+    """Where the processes will serve their metrics."""
+    return [free_port() for _ in range(3)]
 
 
 @pytest.fixture
-def prometheus(running: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Prometheus on loopback that scrapes them."""
+def prometheus(ports: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Prometheus on loopback that scrapes these ports."""
     monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
     config = {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
         "scrape_configs": [
-            {"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in running]}]}
+            {"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
         ],
     }
     folder = tmp_path / "prometheus"
@@ -102,12 +72,61 @@ def prometheus(running: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.fixture
+def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_path: Path) -> Iterator[str]:
+    """A worker, a case creator and a notifier that work through a portfolio while Prometheus already watches them.
+
+    A rate needs a sample from before: what had been done when the first scrape came would show as nothing at all.
+    """
+    settings = Settings(bootstrap_servers=broker, topic_prefix=prefix, partitions=2, clock="event")
+    simulate(Plan(borrowers=150, days=90, seed=3, malformed=0.01, late=0.02), tmp_path / "events.jsonl", None)
+    asyncio.run(create_topics(settings))
+    loaded = asyncio.run(load(settings, read_events([tmp_path / "events.jsonl"])))
+    shared = {
+        "EWS_BOOTSTRAP_SERVERS": broker, "EWS_TOPIC_PREFIX": prefix, "EWS_PARTITIONS": "2",
+        "EWS_DATABASE_URL": f"sqlite:///{tmp_path / 'cases.db'}",
+    }  # fmt: skip
+    until = datetime.fromtimestamp(loaded.last_ms / 1000, UTC).isoformat()
+    commands = {
+        ("cases", "serve"): {},
+        ("notifier",): {"EWS_OUTBOX_DIR": str(tmp_path / "outbox")},
+        ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
+    }
+    with contextlib.ExitStack() as stack:
+        for port, (command, own) in zip(ports, commands.items(), strict=True):
+            environment = {**os.environ, **shared, **own, "EWS_METRICS_PORT": str(port)}
+            log = stack.enter_context((tmp_path / f"{command[0]}.log").open("wb"))
+            process = subprocess.Popen([*EWS, *command], env=environment, stderr=log, stdout=log)
+            stack.callback(_end, process)
+            _await_metrics(port)
+        yield prometheus
+
+
+def _await_metrics(port: int) -> None:
+    """Until a process serves its metrics: what it does from then on is seen."""
+    deadline = clock.monotonic() + WAIT_SECONDS
+    while clock.monotonic() < deadline:
+        with contextlib.suppress(httpx.TransportError):
+            httpx.get(f"http://127.0.0.1:{port}/metrics")
+            return
+        time.sleep(0.1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.usefixtures("docker")
-def test_every_expression_returns_data_from_the_running_product(prometheus: str) -> None:
+def test_every_expression_returns_data_from_the_running_product(running: str) -> None:
     """No panel stays empty while a small portfolio with late and malformed events is worked through."""
     deadline, empty = clock.monotonic() + WAIT_SECONDS, [Empty(None, "not asked yet")]  # type: ignore[arg-type]
     while empty and clock.monotonic() < deadline:
         time.sleep(0.5)
         with contextlib.suppress(httpx.TransportError):  # Not up yet.
-            empty = check_dashboard(prometheus, window="2m")
+            empty = check_dashboard(running, window="2m")
     assert empty == []

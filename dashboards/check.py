@@ -62,7 +62,10 @@ def check_dashboard(prometheus_url: str, dashboard: Path = PIPELINE, *, window: 
 
 
 def _why_empty(client: httpx.Client, query: str) -> str | None:
-    answer = client.get("/api/v1/query", params={"query": query}).json()
+    response = client.get("/api/v1/query", params={"query": query})
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return "Prometheus is still starting"
+    answer = response.json()
     if answer["status"] != "success":
         return str(answer["error"])
     values = [float(series["value"][1]) for series in answer["data"]["result"]]

@@ -83,6 +83,38 @@ class LoanPosition(BaseModel):
     bucket: str = Field(description="M0 current, M1 1-30, M2 31-60, ...")
     overdue_minor: Total
     outstanding_minor: Total
+    ifrs9_backstop: Literal["stage 2", "stage 3"] | None = Field(
+        default=None, description="Backstop by days past due alone: > 30, >= 90 (IFRS 9 5.5.11, B5.5.37)"
+    )
+    china_card: Literal["special mention", "substandard", "doubtful", "loss"] | None = Field(
+        default=None, description="Card loans in China: 1-90, 91-120, 121-180, > 180 days past due"
+    )
+    india_sma: Literal["SMA-0", "SMA-1", "SMA-2"] | None = Field(
+        default=None, description="Special mention accounts in India: 1-30, 31-60, 61-90 days past due"
+    )
+
+
+class Points(BaseModel):
+    """What one characteristic adds to a score."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    value: int | float | str | None = None
+    points: int
+
+
+class Risk(BaseModel):
+    """The borrower's risk as the policy's scorecard sees it: more points are more risk."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: int
+    tier: Literal["none", "watch", "high", "critical"]
+    reasons: tuple[Points, ...] = Field(default=(), description="What added points, the most first")
+    stance: Literal["unable", "unwilling", "undetermined"] = "undetermined"
+    stance_evidence: tuple[str, ...] = Field(default=(), description="The detectors that speak for the stance")
+    recovery: float | None = Field(default=None, ge=0, le=1, description="The share of what is owed that may come back")
 
 
 class AlertData(BaseModel):
@@ -100,7 +132,10 @@ class AlertData(BaseModel):
     detector: str
     detector_version: int
     policy_version: str
-    borrower: Token = Field(description="The borrower's token; for an operator alert, the name of the source")
+    scope: Literal["source", "cohort", "measure"] | None = Field(
+        default=None, description="What `borrower` names where it is no person; absent, the alert is about a borrower"
+    )
+    borrower: Token = Field(description="The borrower's token; in another scope the source, cohort or measure")
     loan: Token | None = None
     onset: date = Field(description="When the trouble began: the due date, else the local day of the first crossing")
     reason: str = Field(description="One sentence for a person")
@@ -112,6 +147,7 @@ class AlertData(BaseModel):
     first_step: str = Field(description="What to do first")
     loans: tuple[LoanPosition, ...] = ()
     balance_minor: SignedMinor | None = None
+    risk: Risk | None = Field(default=None, description="With alerts of the composite detector")
 
 
 class Alert(BaseModel):

@@ -317,6 +317,14 @@ class InquiryMadeData(_Priced):
     amount_minor: Minor | None = None
 
 
+METRO2_DAYS: Final = {
+    "71": 30, "78": 60, "80": 90, "82": 120, "83": 150, "84": 180, "93": 90, "95": 90, "96": 90, "97": 180,
+}  # fmt: skip
+"""The least days past due that a Metro 2 account status stands for (collections, repossession: as of 90)."""
+METRO2_OVER: Final = frozenset({"13", "61", "62", "63", "64", "65", "DA", "DF"})
+"""Metro 2 account statuses of a line that is paid, closed or deleted."""
+
+
 class TradelineReportedData(_Priced):
     """The bureau's monthly line of an account with some lender."""
 
@@ -330,6 +338,16 @@ class TradelineReportedData(_Priced):
     limit_minor: Minor | None = None
     opened_on: Day | None = None
     days_past_due: Count | None = None
+
+    @property
+    def days_behind(self) -> int:
+        """Days past due as said, else the least that the status stands for (Metro 2 account status)."""
+        return self.days_past_due if self.days_past_due is not None else METRO2_DAYS.get(self.status, 0)
+
+    @property
+    def owed_minor(self) -> int:
+        """The balance, 0 where the line is over or none is given."""
+        return 0 if self.status in METRO2_OVER else self.balance_minor or 0
 
 
 class ScoreReportedData(_Frozen):
@@ -365,6 +383,22 @@ class ContactData(_Frozen):
     contact_id: Id
     channel: Literal["call", "sms", "email", "push", "letter", "visit", "chat"]
     loan: Token | None = None
+
+
+class ContactDetailsChangedData(_Frozen):
+    """The borrower is to be reached in another way than before."""
+
+    detail: Literal["device", "phone", "email", "address"]
+    token: Token | None = None
+
+
+class BorrowerSnoozedData(_Frozen):
+    """Somebody asked for calm about a borrower: until then no alert of theirs opens or escalates."""
+
+    until: Time
+    detector: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")] | None = None
+    reason: Annotated[str, Field(max_length=200)] | None = None
+    by: Token
 
 
 class LoanOpened(Event):
@@ -519,12 +553,29 @@ class ContactUndeliverable(Event):
     data: ContactData
 
 
+class ContactDetailsChanged(Event):
+    """A way to reach the borrower has changed."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.contact.details_changed.v1"] = "ews.contact.details_changed.v1"
+    data: ContactDetailsChangedData
+
+
+class BorrowerSnoozed(Event):
+    """Alerts of a borrower are to wait."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.borrower.snoozed.v1"] = "ews.borrower.snoozed.v1"
+    data: BorrowerSnoozedData
+
+
 EVENTS: dict[str, type[Event]] = {
     model.model_fields["type"].default: model
     for model in (
         LoanOpened, LoanSnapshot, LoanDisbursed, ScheduleChanged, RepaymentReceived, RepaymentReturned, PromiseMade,
         CollateralValued, LoanClosed, LoanChargedOff, TransactionBooked, InquiryMade, TradelineReported, ScoreReported,
         PublicRecordFiled, FeedHeartbeat, ContactAttempted, ContactReached, ContactUndeliverable,
+        ContactDetailsChanged, BorrowerSnoozed,
     )
 }  # fmt: skip
 """Every event type that is known, by its `type`."""

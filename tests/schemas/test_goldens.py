@@ -71,10 +71,11 @@ def test_a_golden_event_still_decodes_and_keeps_its_meaning(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ALERT_FILES, ids=_name)
 def test_a_golden_alert_still_decodes_and_keeps_its_meaning(path: Path) -> None:
-    """An alert of a released worker decodes, with fields yet unknown too, and encoding it anew gives the same JSON."""
+    """An alert of a released worker decodes, with fields yet unknown too; encoding it anew loses and alters nothing."""
     alert = decode_alert(path.read_bytes())
     assert alert == decode_alert(orjson.dumps(load(path) | {"brand_new": [1]}))
-    assert _meaning(load(path)) == _meaning(orjson.loads(encode(alert)))
+    golden = _meaning(load(path))
+    assert golden == _with_golden_fields(_meaning(orjson.loads(encode(alert))), golden)
 
 
 @pytest.mark.parametrize("path", ALERT_FILES, ids=_name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.events import EVENTS, Topic
+from schemas.outcomes import OUTCOME_TYPE
 from schemas.topics import (
     ALERT_OUTCOMES,
     ALERTS,
@@ -80,7 +81,6 @@ _OPAQUE: Final[Mapping[str, dict[str, Any]]] = {
     POLICIES: {"contentType": "application/json", "payload": {"type": "object"}},
     COHORTS: {"contentType": "application/json", "payload": {"type": "object"}},
     LINKS: {"contentType": "application/json", "payload": {"type": "object"}},
-    ALERT_OUTCOMES: {"contentType": "application/cloudevents+json", "payload": {"type": "object"}},
     STATE: {"contentType": "application/octet-stream", "payload": {"type": "string", "format": "binary"}},
 }
 
@@ -116,6 +116,7 @@ def _messages() -> dict[str, dict[str, dict[str, Any]]]:
     for kind, model in EVENTS.items():
         messages[model.topic][kind] = _event_message(kind, model.__doc__ or "", model.topic)
     messages[ALERTS]["ews.alert.v1"] = _event_message("ews.alert.v1", "One revision of an alert episode.", ALERTS)
+    messages[ALERT_OUTCOMES][OUTCOME_TYPE] = _event_message(OUTCOME_TYPE, "An alert was judged.", ALERT_OUTCOMES)
     messages[DEAD_LETTERS]["ews.dead_letter.v1"] = _dead_letter()
     for topic, content in _OPAQUE.items():
         messages[topic][f"ews.{_identifier(topic)}.v1"] = {"summary": MEANINGS[topic]} | content | _keyed(topic)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from schemas.alerts import Alert
 from schemas.events import EVENTS, Event
+from schemas.outcomes import AlertOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,14 @@ def decode_alert(value: bytes | None) -> Alert:
     """The alert in `value`. Raises InvalidEvent."""
     try:
         return Alert.model_validate(_parse(value))
+    except ValidationError as error:
+        raise InvalidEvent(Reason.INVALID, describe(error)) from None
+
+
+def decode_outcome(value: bytes | None) -> AlertOutcome:
+    """The outcome of an alert in `value`. Raises InvalidEvent."""
+    try:
+        return AlertOutcome.model_validate(_parse(value))
     except ValidationError as error:
         raise InvalidEvent(Reason.INVALID, describe(error)) from None
 

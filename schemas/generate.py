@@ -13,6 +13,8 @@ from schemas.alerts import Alert
 from schemas.asyncapi import asyncapi
 from schemas.deadletters import DeadLetterHeaders
 from schemas.events import EVENTS
+from schemas.outcomes import OUTCOME_TYPE, AlertOutcome
+from schemas.topics import ALERT_OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,13 @@ def event_schema(event_type: str) -> dict[str, Any]:
     schema = _schema(event_type, model, mode="validation")
     schema["required"] = sorted({*schema["required"], "type"})
     return schema | {"x-kafka-topic": model.topic.value}
+
+
+def outcome_schema() -> dict[str, Any]:
+    """What a case system must write of an alert that was judged."""
+    schema = _schema(OUTCOME_TYPE, AlertOutcome, mode="validation")
+    schema["required"] = sorted({*schema["required"], "type"})
+    return schema | {"x-kafka-topic": ALERT_OUTCOMES}
 
 
 def alert_schema() -> dict[str, Any]:
@@ -58,6 +67,7 @@ def documents() -> dict[str, str]:
     """Every generated file under `schemas/`, by its relative path."""
     written = {f"json/{kind}.json": event_schema(kind) for kind in EVENTS}
     written[f"json/{ALERT_SCHEMA}.json"] = alert_schema()
+    written[f"json/{OUTCOME_TYPE}.json"] = outcome_schema()
     written[f"json/{DEAD_LETTER_SCHEMA}.json"] = _schema(DEAD_LETTER_SCHEMA, DeadLetterHeaders, mode="validation")
     written["asyncapi.json"] = asyncapi()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in written.items()}

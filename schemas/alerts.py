@@ -47,6 +47,11 @@ class AlertStatus(StrEnum):
     WITHDRAWN = "withdrawn"
     RESOLVED = "resolved"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the episode is no longer open."""
+        return self in {AlertStatus.WITHDRAWN, AlertStatus.RESOLVED}
+
 
 class Mode(StrEnum):
     """Live alerts are acted on.

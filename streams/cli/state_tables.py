@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from streams.cli.tables import print_rows
+from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import date_text, local_day, moment_of
 from streams.engine.loan import CHARGED_OFF, CLOSED, RETURNED, bucket_of
 
@@ -94,9 +95,19 @@ def _payments(borrower: Borrower) -> list[tuple[object, ...]]:
 
 
 def _measures(borrower: Borrower) -> list[tuple[object, ...]]:
+    names = {measure.key: measure.name for measure in load_engine(None).measures}
     return [
-        (name, s.count, s.amount, len(s.buckets), len(s.seen), _moment(s.since), s.overflow)
-        for name, s in borrower.stores.items()
+        (
+            f"{names.get(key, f'{key:08x}')}{'/' * bool(part)}{part}",
+            s.count,
+            s.amount,
+            len(s.buckets),
+            len(s.seen) + len(s.levels),
+            _moment(s.since),
+            s.overflow,
+        )
+        for key, parts in borrower.stores.items()
+        for part, s in parts.items()
     ]
 
 

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import no_longer_overdue
-from streams.engine.calendar import midnight_ms
+from streams.engine.arrears import after_next_due, no_longer_overdue
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup
 from streams.engine.loan import ACTIVE, CLOSED
 
@@ -69,11 +68,7 @@ class PartialPayment(Detector):
 
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """The day after the next due day."""
-        for loan in view.loans:
-            day = view.day(loan)
-            line = next((x for x in loan.installments if x.due >= day and x.cleared is None), None)
-            if line is not None and loan.status == ACTIVE:
-                yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+        return after_next_due(view)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Another payment valued in time, or a new schedule."""

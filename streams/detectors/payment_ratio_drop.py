@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import loan_of, loan_over
-from streams.engine.calendar import midnight_ms
+from streams.engine.arrears import after_next_due, loan_of, loan_over
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
 
@@ -66,11 +65,7 @@ class PaymentRatioDrop(Detector):
 
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """The day after the next due day."""
-        for loan in view.loans:
-            day = view.day(loan)
-            line = next((x for x in loan.installments if x.due >= day and x.cleared is None), None)
-            if line is not None and loan.status == ACTIVE:
-                yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+        return after_next_due(view)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Never true if what was valued before its first day was enough; else the borrower has caught up."""

@@ -72,6 +72,15 @@ def next_rung(
             yield Wakeup(midnight_ms(until, loan.zone), loan.source)
 
 
+def after_next_due(view: BorrowerView) -> Iterator[Wakeup]:
+    """For each running loan the day after its next due day, when it is known whether that was met."""
+    for loan in view.loans:
+        day = view.day(loan)
+        line = next((line for line in loan.installments if line.due >= day and line.cleared is None), None)
+        if line is not None and loan.status == ACTIVE:
+            yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+
+
 def no_longer_overdue(view: BorrowerView, episode: Episode) -> Finding:
     """An open episode whose run is gone: a new schedule took it, or a payment valued in time disproved it."""
     loan = loan_of(view, episode)

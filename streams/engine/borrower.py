@@ -10,10 +10,10 @@ import msgspec
 
 from streams.engine.calendar import DAY_MS
 from streams.engine.loan import Loan  # noqa: TC001 - msgspec reads the annotations at run time
-from streams.engine.measure import Store  # noqa: TC001 - the same
+from streams.engine.measure import Store
 from streams.errors import Misconfigured
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 SEEN_DAYS = 35
 SEEN_MAX = 512
 _DAY_BITS, _CONTENT_BITS = 6, 26
@@ -50,6 +50,13 @@ class Waiting(msgspec.Struct, array_like=True):
     value: bytes
 
 
+class Snooze(msgspec.Struct, array_like=True):
+    """Calm that was asked for, until an instant, about one detector or ('') all of them."""
+
+    detector: str
+    until_ms: int
+
+
 class Wakeups(msgspec.Struct, array_like=True):
     """The head of a borrower's state: when silence becomes news, by detector, and the source it depends on."""
 
@@ -70,7 +77,8 @@ class Borrower(Wakeups):
     """Everything the engine knows of one borrower."""
 
     loans: list[Loan] = []
-    stores: dict[str, Store] = {}
+    stores: dict[int, dict[str, Store]] = {}
+    """What is kept, by `Measure.key` and then by part (a currency, an account; mostly just '')."""
     episodes: list[Episode] = []
     seen: dict[int, int] = {}
     seen_overflow: int = 0
@@ -78,10 +86,25 @@ class Borrower(Wakeups):
     last_ms: int = 0
     balance: int | None = None
     balance_ms: int = 0
+    since: dict[str, int] = {}
+    """By topic, the earliest event that is known."""
+    snoozes: list[Snooze] = []
 
     def loan(self, loan_id: str) -> Loan | None:
         """The loan with that id, or None."""
         return next((loan for loan in self.loans if loan.id == loan_id), None)
+
+    def store(self, key: int, part: str) -> Store:
+        """What is kept under a measure's key for a part, made if it is not there."""
+        parts = self.stores.setdefault(key, {})
+        store = parts.get(part)
+        if store is None:
+            store = parts[part] = Store()
+        return store
+
+    def is_snoozed(self, detector: str, now_ms: int) -> bool:
+        """Whether calm was asked for about a detector."""
+        return any(s.until_ms > now_ms and s.detector in {"", detector} for s in self.snoozes)
 
     def recall(self, key: int, content: int) -> bool | None:
         """None if the id is new, True if it was seen with this content, False if with another one."""

@@ -13,14 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.alerts import Severity
 from streams.engine.calendar import local_day, midnight_ms
-from streams.engine.measure import Measure, Store, store_name
+from streams.engine.measure import Measure, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from schemas import alerts
+    from schemas.events import Topic
     from streams.engine.borrower import Borrower, Episode
     from streams.engine.loan import Loan
+    from streams.engine.policy import Policy
 
 HOME_ZONE = "UTC"
 LOAN_EVENTS = frozenset(
@@ -48,6 +50,7 @@ class Finding(NamedTuple):
     measures: tuple[alerts.Measure, ...]
     evidence: tuple[str, ...] = ()
     over: str | None = None
+    risk: alerts.Risk | None = None
 
 
 class Wakeup(NamedTuple):
@@ -60,11 +63,20 @@ class Wakeup(NamedTuple):
 class BorrowerView:
     """What a detector may see of a borrower at one moment."""
 
-    __slots__ = ("_borrower", "_through", "now_ms")
+    __slots__ = ("_borrower", "_policy", "_silent", "_through", "now_ms")
 
-    def __init__(self, borrower: Borrower, now_ms: int, through: Callable[[str], int]) -> None:
+    def __init__(
+        self,
+        borrower: Borrower,
+        now_ms: int,
+        through: Callable[[str], int],
+        policy: Policy | None = None,
+        silent: frozenset[str] = frozenset(),
+    ) -> None:
         self._borrower = borrower
         self._through = through
+        self._policy = policy
+        self._silent = silent
         self.now_ms = now_ms
 
     @property
@@ -85,9 +97,32 @@ class BorrowerView:
         """The local day of a loan as of which its silence is judged."""
         return local_day(self.complete_ms(loan.source), loan.zone)
 
-    def store(self, measure: Measure, currency: str = "") -> Store:
-        """What is kept for a measure (money in buckets: of one currency), without what has left its window."""
-        return self._borrower.stores.get(store_name(measure, currency)) or Store()
+    @property
+    def policy(self) -> Policy:
+        """The policy as a whole, for what goes beyond one detector (the scorecard)."""
+        assert self._policy is not None
+        return self._policy
+
+    @property
+    def balance(self) -> int | None:
+        """The latest balance of the account, in minor units, or None."""
+        return self._borrower.balance
+
+    def since_ms(self, topic: Topic) -> int:
+        """The earliest event of a topic that is known of the borrower, 0 if there is none."""
+        return self._borrower.since.get(topic, 0)
+
+    def store(self, measure: Measure, part: str = "") -> Store:
+        """What is kept for a measure (money: of one currency), without what has left its window."""
+        return self._borrower.stores.get(measure.key, {}).get(part) or Store()
+
+    def stores(self, measure: Measure) -> Iterable[tuple[str, Store]]:
+        """What is kept for a measure by part: currencies, accounts, models of a score."""
+        return self._borrower.stores.get(measure.key, {}).items()
+
+    def open_episodes(self) -> Iterator[Episode]:
+        """The open episodes of detectors that are not on trial."""
+        return (e for e in self._borrower.episodes if e.is_open and e.detector not in self._silent)
 
     def episode(self, detector: str, loan: str) -> Episode | None:
         """The open episode of a detector and loan, or None."""
@@ -111,12 +146,17 @@ class Detector(BaseModel):
     """The event types after which it is judged."""
     first_step: ClassVar[str]
     """What a collector should do first."""
+    composite: ClassVar[bool] = False
+    """Whether it looks at the episodes of the others: it is then judged after them, whenever one has changed."""
 
     enabled: bool = True
     shadow: bool = Field(
         default=False, description="On trial: its alerts have mode shadow, open no case and send nothing"
     )
     cooldown_days: int = Field(default=0, ge=0, le=365, description="Days of calm before an episode is resolved")
+    held_while: frozenset[str] = Field(
+        default=frozenset(), description="Detectors that say as much: while one of them is open, this one does not open"
+    )
 
     def measures(self) -> tuple[Measure, ...]:
         """What the engine must keep for it."""

@@ -8,13 +8,13 @@ from schemas import events
 from schemas.alerts import Mode
 from schemas.codec import InvalidEvent, Reason, decode
 from schemas.events import Topic
-from streams.engine.borrower import Borrower, Waiting
+from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, reconcile
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
-from streams.engine.measure import Occurrence, Store, expire, update
+from streams.engine.measure import Occurrence, expire, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streams.engine.measure import Measure
     from streams.engine.policy import Policy
 
-FORGET, WAITING = "_forget", "_waiting"
+FORGET, WAITING, SNOOZE = "_forget", "_waiting", "_snooze"
 """Wake-ups of the engine's own."""
 AGING = frozenset({Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS})
 """Topics whose events are too old past the horizon. Servicing facts apply at any age."""
@@ -65,18 +65,26 @@ class Engine:
 
     def __init__(self, policy: Policy, detectors: Sequence[Detector], live_from_ms: int | None = None) -> None:
         self.policy = policy
-        self.detectors = [detector for detector in detectors if detector.enabled]
+        self.detectors = sorted((detector for detector in detectors if detector.enabled), key=_turn)
         self._live_from_ms = live_from_ms
         self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
-        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING}
-        self._by_name = {measure.name: measure for group in self._measures.values() for measure in group}
+        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING, SNOOZE}
+        self._by_key = {measure.key: measure for group in self._measures.values() for measure in group}
+        self._composites = [detector for detector in self.detectors if detector.composite]
+        self._held = [detector for detector in self.detectors if detector.held_while]
+        self._silent = frozenset(detector.key for detector in self.detectors if detector.shadow)
         self._by_type = {kind: [d for d in self.detectors if kind in d.listens] for kind in events.EVENTS}
         self._of_loans = [
             d for d in self.detectors if any(model.model_fields["type"].default in d.listens for model in LOAN_FACTS)
         ]
         self._asked_by = {
-            detector.key: {m.name for m in detector.measures()} for detector in self.detectors
+            detector.key: {m.key for m in detector.measures()} for detector in self.detectors
         }  # fmt: skip
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Everything that is kept for the detectors, each once with the longest window that is asked for."""
+        return list(self._by_key.values())
 
     def on_event(
         self,
@@ -109,6 +117,8 @@ class Engine:
             if not repayment:
                 borrower.remember(key, content, at_ms)
             borrower.last_ms = max(borrower.last_ms, occurred)
+            if event.topic in AGING and not 0 < borrower.since.get(event.topic, 0) <= occurred:
+                borrower.since[event.topic] = occurred
             borrower.wakeups[FORGET] = [(borrower.last_ms + self.policy.limits.horizon_days * DAY_MS, "")]
         return outcome
 
@@ -122,10 +132,12 @@ class Engine:
         if not due:
             return UNCHANGED
         rejected = list(self._expire_waiting(borrower, now_ms)) if WAITING in due else []
+        if SNOOZE in due:
+            self._plan_snoozes(borrower, now_ms)
         self._tidy(borrower, now_ms)
         for key in due - self._keys:  # A policy has turned the detector off since.
             del borrower.wakeups[key]
-        detectors = [detector for detector in self.detectors if detector.key in due]
+        detectors = [detector for detector in self.detectors if detector.key in due or SNOOZE in due]
         alerts = self._judge(token, borrower, detectors, Moment(now_ms, through))
         if FORGET in due and self._may_forget(borrower):
             return Outcome(alerts, rejected=rejected, forget=True)
@@ -168,6 +180,8 @@ class Engine:
                 return self._wait(borrower, event, origin, moment.at_ms)
             if not LOAN_FACTS[type(event)](loan, event, self.policy.servicing):
                 return UNCHANGED
+        elif isinstance(event, events.BorrowerSnoozed):
+            return self._snooze(token, borrower, event, moment)
         else:
             return self._measured(token, borrower, event, moment)
         alerts = self._judge(token, borrower, detectors, moment, event.traceparent)
@@ -176,11 +190,27 @@ class Engine:
     def _measured(self, token: str, borrower: Borrower, event: events.Event, moment: Moment) -> Outcome:
         """Count an event, and judge only where what a detector asked for has changed."""
         matched, counted = self._measure(borrower, event, moment.at_ms)
-        changed = [d for d in self._by_type[event.type] if not self._asked_by[d.key].isdisjoint(matched)]
+        changed = [d for d in self._by_type[event.type] if d.composite or not self._asked_by[d.key].isdisjoint(matched)]
         alerts = self._judge(token, borrower, changed, moment, event.traceparent) if changed else ()
         return Outcome(alerts, late=bool(matched) and not counted)
 
-    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> tuple[list[str], bool]:
+    def _snooze(self, token: str, borrower: Borrower, event: events.BorrowerSnoozed, moment: Moment) -> Outcome:
+        """Calm is asked for. One that is over at once ends it, and what is still true opens."""
+        data = event.data
+        kept = [s for s in borrower.snoozes if s.detector != (data.detector or "")]
+        borrower.snoozes = [*kept, Snooze(data.detector or "", ms_of(data.until))]
+        self._plan_snoozes(borrower, moment.at_ms)
+        is_over = ms_of(data.until) <= moment.at_ms
+        return Outcome(self._judge(token, borrower, self.detectors, moment) if is_over else ())
+
+    @staticmethod
+    def _plan_snoozes(borrower: Borrower, now_ms: int) -> None:
+        borrower.snoozes = [s for s in borrower.snoozes if s.until_ms > now_ms]
+        borrower.wakeups[SNOOZE] = [(min(s.until_ms for s in borrower.snoozes), "")] if borrower.snoozes else []
+        if not borrower.snoozes:
+            del borrower.wakeups[SNOOZE]
+
+    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> tuple[list[int], bool]:
         """The measures that an event matches, and whether it lies within the window of any."""
         data, counted, matched = event.data, False, []  # type: ignore[attr-defined]
         occurred = ms_of(event.time)
@@ -189,9 +219,8 @@ class Engine:
         fact = Occurrence(data, event.id, event.source, occurred)
         for measure in self._measures.get(event.type, ()):
             if measure.matches(data):
-                matched.append(measure.name)
-                store = borrower.stores.setdefault(measure.store_of(data), Store())
-                counted |= update(measure, store, fact, at_ms)
+                matched.append(measure.key)
+                counted |= update(measure, borrower.store(measure.key, measure.part_of(data)), fact, at_ms)
         return matched, counted
 
     @staticmethod
@@ -199,12 +228,11 @@ class Engine:
         if balance is not None:
             borrower.balance, borrower.balance_ms = balance, occurred
 
-    def _expire(self, borrower: Borrower, at_ms: int) -> None:
-        """Drop what has left its window, so that judging changes nothing."""
-        for name, store in borrower.stores.items():
-            measure = self._by_name.get(name.partition("/")[0])
-            if measure is not None:
-                expire(measure, store, at_ms)
+    def _expire(self, borrower: Borrower, detectors: Iterable[Detector], at_ms: int) -> None:
+        """Drop what has left the windows of what is to be looked at, so that judging changes nothing."""
+        for key in {key for detector in detectors for key in self._asked_by[detector.key]}:
+            for store in borrower.stores.get(key, {}).values():
+                expire(self._by_key[key], store, at_ms)
 
     def _judge(
         self,
@@ -215,21 +243,32 @@ class Engine:
         traceparent: str | None = None,
     ) -> list[Alert]:
         at_ms = moment.at_ms
-        self._expire(borrower, at_ms)
-        view = BorrowerView(borrower, at_ms, moment.through)
+        view = BorrowerView(borrower, at_ms, moment.through, self.policy, self._silent)
         history = self._live_from_ms is not None and at_ms < self._live_from_ms
         scene = Scene(
             token, borrower, view, at_ms, self.policy.version, Mode.HISTORY if history else Mode.LIVE, traceparent
         )
+        asked = list(detectors)
+        alerts = self._reconcile(scene, [detector for detector in asked if not detector.composite])
+        over = {alert.data.detector for alert in alerts if alert.data.status.is_over}
+        if over:
+            alerts += self._reconcile(scene, [detector for detector in self._held if over & detector.held_while])
+        alerts += self._reconcile(scene, [d for d in self._composites if alerts or d in asked])
+        return alerts
+
+    def _reconcile(self, scene: Scene, detectors: Sequence[Detector]) -> list[Alert]:
+        """The alerts of these detectors, one after the other, and when each wants to be judged again."""
+        self._expire(scene.borrower, detectors, scene.at_ms)
         alerts: list[Alert] = []
+        wakeups = scene.borrower.wakeups
         for detector in detectors:
-            alerts.extend(reconcile(scene, detector, list(detector.judge(view))))
-            asked = [(w.at_ms, w.source) for w in detector.wakeups(view)]
-            asked += [(at, "") for at in calm_until(borrower, detector)]
+            alerts.extend(reconcile(scene, detector, list(detector.judge(scene.view))))
+            asked = [(w.at_ms, w.source) for w in detector.wakeups(scene.view)]
+            asked += [(at, "") for at in calm_until(scene.borrower, detector)]
             if asked:
-                borrower.wakeups[detector.key] = asked
+                wakeups[detector.key] = asked
             else:
-                borrower.wakeups.pop(detector.key, None)
+                wakeups.pop(detector.key, None)
         return alerts
 
     def _wait(self, borrower: Borrower, event: events.Event, origin: Origin, at_ms: int) -> Outcome:
@@ -297,11 +336,19 @@ class Engine:
         )
 
 
+def _turn(detector: Detector) -> tuple[bool, bool, str]:
+    """Who is held by others is judged after them, and who looks at the others last."""
+    return detector.composite, bool(detector.held_while), detector.key
+
+
 def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:
-    by_name: dict[str, Measure] = {}
+    """Each measure once, by the event that it counts, with the longest window that anybody asks for."""
+    by_key: dict[int, Measure] = {}
     for measure in asked:
-        assert by_name.setdefault(measure.name, measure) == measure, f"two measures are named {measure.name}"
+        known = by_key.setdefault(measure.key, measure)
+        if measure.window_days > known.window_days:
+            by_key[measure.key] = measure
     by_type: dict[str, list[Measure]] = {}
-    for measure in by_name.values():
+    for measure in by_key.values():
         by_type.setdefault(measure.event, []).append(measure)
     return by_type

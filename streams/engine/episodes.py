@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from schemas.alerts import Alert, AlertData, AlertStatus, LoanPosition, Mode, Severity, alert_id, episode_id
 from streams.engine.borrower import Episode
 from streams.engine.calendar import DAY_MS, date_of, local_day, moment_of
+from streams.engine.classification import classified
 from streams.engine.loan import ACTIVE, bucket_of
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _onset(scene: Scene, finding: Finding, known: Episode | None) -> int:
 
 
 def _rise(scene: Scene, detector: Detector, finding: Finding, known: Episode | None, onset: int) -> Iterator[Alert]:
+    if _is_held(scene, detector):
+        return
     if known is None:
         known = _same_day_before(scene, detector, finding, onset)
     if known is None:
@@ -81,6 +84,15 @@ def _rise(scene: Scene, detector: Detector, finding: Finding, known: Episode | N
         yield _revise(scene, detector, finding, known, AlertStatus.OPENED)
     elif finding.step > known.step or finding.severity.rank > Severity(known.severity).rank:
         yield _revise(scene, detector, finding, known, AlertStatus.ESCALATED)
+
+
+def _is_held(scene: Scene, detector: Detector) -> bool:
+    """Whether somebody asked for calm, or another detector has said as much."""
+    if scene.borrower.snoozes and scene.borrower.is_snoozed(detector.key, scene.at_ms):
+        return True
+    return bool(detector.held_while) and any(
+        e.is_open and e.detector in detector.held_while for e in scene.borrower.episodes
+    )
 
 
 def _same_day_before(scene: Scene, detector: Detector, finding: Finding, onset: int) -> Episode | None:
@@ -139,7 +151,7 @@ def _alert(scene: Scene, detector: Detector, finding: Finding, episode: Episode,
         borrower=scene.token, loan=finding.loan or None, onset=onset, reason=finding.reason,
         resolution=finding.over if ended else None,
         measures=finding.measures, evidence=finding.evidence, first_step=detector.first_step,
-        loans=tuple(positions(scene)), balance_minor=scene.borrower.balance,
+        loans=tuple(positions(scene)), balance_minor=scene.borrower.balance, risk=finding.risk,
     )  # fmt: skip
     return Alert(
         id=identity, type=f"ews.alert.{status.value}.v1", subject=scene.token, time=moment_of(scene.at_ms),
@@ -155,5 +167,5 @@ def positions(scene: Scene) -> Iterator[LoanPosition]:
             late = loan.days_past_due(day)
             yield LoanPosition(
                 loan=loan.id, currency=loan.currency, days_past_due=late, bucket=bucket_of(late),
-                overdue_minor=loan.overdue(day), outstanding_minor=loan.outstanding(),
+                overdue_minor=loan.overdue(day), outstanding_minor=loan.outstanding(), **classified(late),
             )  # fmt: skip

@@ -12,7 +12,21 @@ import xxhash
 from schemas import events
 from schemas.codec import InvalidEvent, Reason
 from streams.engine.calendar import business_day, day_of, local_day, ms_of
-from streams.engine.loan import ACTIVE, CHARGED_OFF, CLOSED, RETURNED, STANDS, Installment, Loan, Payment
+from streams.engine.loan import (
+    ACTIVE,
+    CHARGED_OFF,
+    CLOSED,
+    PROMISES_MAX,
+    RETURNED,
+    STANDS,
+    VALUES_MAX,
+    Installment,
+    Loan,
+    Payment,
+    Profile,
+    Promise,
+    Valued,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +53,12 @@ def open_loan(borrower: Borrower, event: events.LoanOpened | events.LoanSnapshot
         raise InvalidEvent(Reason.LOAN_EXISTS, "a loan with this token was opened by another event")
     loan = Loan(
         data.loan, data.currency, data.servicing_zone, event.source, data.product, data.channel, data.principal_minor,
-        event.id, 0, _lines(data.schedule, servicing), materiality=servicing.materiality_minor,
+        event.id, 0, _lines(data.schedule, servicing), materiality=servicing.materiality_minor, profile=_profile(data),
     )  # fmt: skip
+    if data.collateral is not None:
+        valued_on = data.collateral.valued_on
+        day = local_day(ms_of(event.time), loan.zone) if valued_on is None else day_of(valued_on)
+        loan.collateral.append(Valued(day, data.collateral.value_minor, event.id))
     if isinstance(data, events.LoanSnapshotData):
         loan.watched_from = day_of(data.as_of)
         for part in sorted(data.paid, key=lambda part: part.cleared_on or data.as_of):
@@ -59,6 +77,15 @@ def open_loan(borrower: Borrower, event: events.LoanOpened | events.LoanSnapshot
     loan.reallocate()
     borrower.loans.append(loan)
     return True
+
+
+def _profile(data: events.LoanOpenedData | events.LoanSnapshotData) -> Profile | None:
+    links = [f"device:{token}" for token in data.device_tokens]
+    links += [f"guarantor:{token}" for token in data.guarantor_tokens]
+    links += [f"phone:{data.phone_token}"] if data.phone_token else []
+    named = (data.industry or "", data.region or "", data.employer_token or "")
+    profile = Profile(*named, links, data.stated_income_minor)
+    return None if profile == Profile() else profile
 
 
 def _lines(schedule: tuple[events.Installment, ...], servicing: Servicing) -> list[Installment]:
@@ -151,10 +178,38 @@ def _end(loan: Loan, status: int, event: events.Event) -> bool:
 
 
 def note(loan: Loan, event: events.Event, _: Servicing) -> bool:
-    """A fact that changes nothing of what is owed (a disbursement, a promise, a value of collateral)."""
+    """A fact that changes nothing of what is owed: only its currency is looked at."""
     currency = getattr(event.data, "currency", None)  # type: ignore[attr-defined]  # every concrete event has data
     if currency is not None and currency != loan.currency:
         raise InvalidEvent(Reason.CURRENCY_MISMATCH, "the amount is in another currency than its loan")
+    return True
+
+
+def disburse(loan: Loan, event: events.LoanDisbursed, servicing: Servicing) -> bool:
+    """The money went out. The first time counts."""
+    note(loan, event, servicing)
+    if loan.disbursed is None:
+        loan.disbursed = (ms_of(event.time), event.data.amount_minor, event.id)
+    return True
+
+
+def promise(loan: Loan, event: events.PromiseMade, servicing: Servicing) -> bool:
+    """The borrower promised to pay. A promise of the same id takes the place of the former one."""
+    note(loan, event, servicing)
+    data, made = event.data, local_day(ms_of(event.time), loan.zone)
+    new = Promise(hash_of(data.promise_id), day_of(data.promised_on), data.amount_minor, event.id, made)
+    kept = [known for known in loan.promises if known.key != new.key]
+    loan.promises = sorted([*kept, new], key=lambda known: (known.due, known.key))[-PROMISES_MAX:]
+    return True
+
+
+def value(loan: Loan, event: events.CollateralValued, servicing: Servicing) -> bool:
+    """The collateral was valued. Of two values of a day the one told last counts."""
+    note(loan, event, servicing)
+    day = local_day(ms_of(event.time), loan.zone)
+    kept = [known for known in loan.collateral if known.day != day]
+    new = Valued(day, event.data.value_minor, event.id)
+    loan.collateral = sorted([*kept, new], key=lambda known: known.day)[-VALUES_MAX:]
     return True
 
 
@@ -164,9 +219,9 @@ LOAN_FACTS: dict[type[events.Event], Callable[[Loan, Any, Servicing], bool]] = {
     events.RepaymentReturned: give_back,
     events.LoanClosed: close,
     events.LoanChargedOff: charge_off,
-    events.LoanDisbursed: note,
-    events.PromiseMade: note,
-    events.CollateralValued: note,
+    events.LoanDisbursed: disburse,
+    events.PromiseMade: promise,
+    events.CollateralValued: value,
 }
 """The facts about a known loan. Each returns False if it was known already."""
 

@@ -57,6 +57,10 @@ class Lane:
         """How many wake-ups wait for a source that is not complete."""
         return self._work.wakeups.held()
 
+    def through(self, source: str) -> int:
+        """The instant through which a source is complete, as of the latest tick."""
+        return self._work.feeds.through(source)
+
     def committed(self, effects: Effects) -> None:
         """Take committed effects into the states."""
         for key, value in effects.states.items():

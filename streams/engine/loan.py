@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ACTIVE, CLOSED, CHARGED_OFF = 0, 1, 2
 STANDS, RETURNED = 0, 1
 BUCKET_DAYS = 30
+PROMISES_MAX, VALUES_MAX = 8, 16
+"""How many promises and values of collateral are kept of a loan: the latest."""
 
 
 class Installment(msgspec.Struct, array_like=True):
@@ -56,6 +58,34 @@ class Payment(msgspec.Struct, array_like=True):
     returned_on: int = 0
 
 
+class Promise(msgspec.Struct, array_like=True):
+    """A promise to pay an amount by a local day. `key` is a hash of its id, `made` the day on which it was given."""
+
+    key: int
+    due: int
+    amount: int
+    event: str
+    made: int
+
+
+class Valued(msgspec.Struct, array_like=True):
+    """What the collateral was worth on a local day."""
+
+    day: int
+    value: int
+    event: str
+
+
+class Profile(msgspec.Struct, array_like=True):
+    """What the loan's terms say of its borrower. `links` are kinds and tokens shared with others (`phone:...`)."""
+
+    industry: str = ""
+    region: str = ""
+    employer: str = ""
+    links: list[str] = []
+    stated_income: int | None = None
+
+
 class Spell(NamedTuple):
     """One run of days past due: its installments, and the day it ended (None while one of them is unpaid)."""
 
@@ -89,6 +119,11 @@ class Loan(msgspec.Struct, array_like=True):
     freezes: list[tuple[int, int | None]] = []
     rescheduled: list[tuple[int, str]] = []
     materiality: int = 0
+    promises: list[Promise] = []
+    collateral: list[Valued] = []
+    disbursed: tuple[int, int, str] | None = None
+    """When the money went out (milliseconds), how much, and the event that said so."""
+    profile: Profile | None = None
 
     # -- what is owed -----------------------------------------------------------------------------------------------
 

@@ -1,14 +1,17 @@
 """Measures: what detectors ask the engine to keep, each once for all who ask, updated in constant amortised time.
 
-A measure lives in event-time buckets (days, or hours where a detector needs them). A late event lands in its own
-bucket; one that lies outside the window is not kept. Windows reach from an hour to 365 days, and every store has a
-limit.
+A measure lives in event-time buckets (days; hours or calendar months where a detector needs them). A late event lands
+in its own bucket; one that lies outside the window is not kept. Windows reach from an hour to 365 days, and every store
+has a limit. What is kept is found by what was asked for, without the window: a policy that asks for a longer one goes
+on with what is there.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 DISTINCT_MAX = 64
 """Distinct things kept for a measure. A borrower with more is far past every threshold."""
 LAST_MAX = 8
+LEVELS_MAX = 64
+"""Different things whose latest value is kept (accounts elsewhere, say). The one not heard of for longest goes."""
+MONTH = 0
+"""In place of a bucket's size: calendar months (UTC)."""
 
 
 class Kind(StrEnum):
@@ -35,14 +42,25 @@ class Kind(StrEnum):
     """The latest occurrences with their amounts."""
     CLOSING = "closing"
     """The last value of a field in each bucket of the window (a balance)."""
+    LEVEL = "level"
+    """The latest value for each different value of a field, and at the end of each bucket their sum (a total debt)."""
+
+
+class Alike(NamedTuple):
+    """Things that are one and the same within so many days: inquiries while shopping for one secured loan, say."""
+
+    field: str
+    values: frozenset[str]
+    days: int
 
 
 class Measure(NamedTuple):
     """A request to the engine. Equal requests are kept once.
 
     `where` and `unless` filter by fields of the event's data; `value` is the field summed or kept (per currency,
-    where it is money in buckets); `field` the one told apart; things within `burst_minutes` of each other count once
-    (an aggregator asking many lenders for one application).
+    where it is money); `field` the one told apart; things within `burst_minutes` of each other count once
+    (an aggregator asking many lenders for one application), and those that are `alike`. With `per` each value of that
+    field has a store of its own (an account, the model of a score).
     """
 
     name: str
@@ -55,6 +73,18 @@ class Measure(NamedTuple):
     bucket_ms: int = DAY_MS
     burst_minutes: int = 0
     unless: tuple[tuple[str, frozenset[str]], ...] = ()
+    per: str | None = None
+    alike: Alike | None = None
+
+    @property
+    def key(self) -> int:
+        """Under which it is kept: a hash of all that it asks for but the window."""
+        return _key(self)
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is kept for each currency by itself."""
+        return self.value is not None and self.value.endswith("_minor") and self.kind is not Kind.LAST
 
     def matches(self, data: object) -> bool:
         """Whether an event's data passes the filter."""
@@ -62,15 +92,20 @@ class Measure(NamedTuple):
             getattr(data, name) in barred for name, barred in self.unless
         )
 
-    def store_of(self, data: object) -> str:
-        """The name of the store that an event's data belongs to."""
-        money = self.kind in {Kind.TOTAL, Kind.CLOSING} and self.value is not None and self.value.endswith("_minor")
-        return store_name(self, getattr(data, "currency", "") if money else "")
+    def part_of(self, data: object) -> str:
+        """Which of its stores an event's data belongs to: the currency, the value of `per`, or both."""
+        parts = [str(getattr(data, self.per))] if self.per else []
+        if self.is_money:
+            parts.append(getattr(data, "currency", None) or "")
+        return "/".join(parts)
 
 
-def store_name(measure: Measure, currency: str = "") -> str:
-    """The name of a measure's store, one for each currency."""
-    return f"{measure.name}/{currency}" if currency else measure.name
+@cache
+def _key(measure: Measure) -> int:
+    asked = [sorted((name, sorted(values)) for name, values in rule) for rule in (measure.where, measure.unless)]
+    alike = measure.alike and (measure.alike.field, sorted(measure.alike.values), measure.alike.days)
+    same = measure._replace(window_days=0, where=(), unless=(), alike=None)
+    return xxhash.xxh32_intdigest(repr((*same[:3], *same[4:], asked, alike)).encode())
 
 
 class Occurrence(NamedTuple):
@@ -102,6 +137,15 @@ class Seen(msgspec.Struct, array_like=True):
     source: str = ""
 
 
+class Level(msgspec.Struct, array_like=True):
+    """The latest value of one thing: as of when, a hash of the thing, the value, and the event behind it."""
+
+    at: int
+    what: int
+    amount: int
+    event: str
+
+
 class Store(msgspec.Struct, array_like=True):
     """What is kept for one measure: buckets or occurrences, oldest first, and the running totals over the window."""
 
@@ -111,9 +155,10 @@ class Store(msgspec.Struct, array_like=True):
     amount: int = 0
     overflow: int = 0
     since: int = 0
+    levels: list[Level] = []
 
 
-def _at(entry: Bucket | Seen) -> int:
+def _at(entry: Bucket | Seen | Level) -> int:
     return entry.at
 
 
@@ -127,11 +172,12 @@ def update(measure: Measure, store: Store, fact: Occurrence, now_ms: int) -> boo
     if not store.since or fact.at_ms < store.since:
         store.since = fact.at_ms
     if measure.kind is Kind.DISTINCT:
-        what = hash_text(getattr(fact.data, measure.field or ""))
-        _see(measure, store, Seen(fact.at_ms, what, fact.event_id, fact.source))
+        _see(measure, store, Seen(fact.at_ms, _thing(measure, fact, store), fact.event_id, fact.source))
     elif measure.kind is Kind.LAST:
         insort(store.seen, Seen(fact.at_ms, value, fact.event_id, fact.source), key=_at)
         del store.seen[:-LAST_MAX]
+    elif measure.kind is Kind.LEVEL:
+        _level(measure, store, fact, value)
     else:
         _bucket(measure, store, fact.at_ms, value)
     expire(measure, store, now_ms)
@@ -142,22 +188,53 @@ def expire(measure: Measure, store: Store, now_ms: int) -> None:
     """Drop what has left the window. Each entry is dropped once, so the cost is constant over time."""
     cutoff = now_ms - measure.window_days * DAY_MS
     buckets = store.buckets
-    while buckets and (buckets[0].at + 1) * measure.bucket_ms <= cutoff:
+    while buckets and starts_ms(measure, buckets[0].at + 1) <= cutoff:
         gone = buckets.pop(0)
         if measure.kind is Kind.TOTAL:
             store.count -= gone.count
             store.amount -= gone.amount
     while store.seen and store.seen[0].at <= cutoff:
         store.seen.pop(0)
+    while store.levels and store.levels[0].at <= cutoff:
+        store.levels.pop(0)
+
+
+def number_of(measure: Measure, at_ms: int) -> int:
+    """The number of the bucket in which an instant lies."""
+    if measure.bucket_ms != MONTH:
+        return at_ms // measure.bucket_ms
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.year * 12 + moment.month - 1
+
+
+def starts_ms(measure: Measure, number: int) -> int:
+    """When a bucket begins."""
+    if measure.bucket_ms != MONTH:
+        return number * measure.bucket_ms
+    return int(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def _level(measure: Measure, store: Store, fact: Occurrence, value: int) -> None:
+    what = hash_text(getattr(fact.data, measure.field or ""))
+    known = next((old for old in store.levels if old.what == what), None)
+    if known is not None and fact.at_ms < known.at:
+        return  # It was known later how it stands.
+    if known is not None:
+        store.levels.remove(known)
+    insort(store.levels, Level(fact.at_ms, what, value, fact.event_id), key=_at)
+    if len(store.levels) > LEVELS_MAX:
+        store.levels.pop(0)
+        store.overflow += 1
+    _bucket(measure, store, fact.at_ms, sum(level.amount for level in store.levels))
 
 
 def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> None:
-    at = occurred_ms // measure.bucket_ms
+    at = number_of(measure, occurred_ms)
     index = bisect_left(store.buckets, at, key=_at)
     if index == len(store.buckets) or store.buckets[index].at != at:
         store.buckets.insert(index, Bucket(at, 0, 0))
     entry = store.buckets[index]
-    if measure.kind is Kind.CLOSING:
+    if measure.kind is not Kind.TOTAL:
         if occurred_ms >= entry.count:
             entry.count, entry.amount = occurred_ms, value
         return
@@ -183,6 +260,19 @@ def _see(measure: Measure, store: Store, new: Seen) -> None:
         store.overflow += 1
 
 
+def _thing(measure: Measure, fact: Occurrence, store: Store) -> int:
+    """The hash of the thing told apart. What is alike has that of the first one, as long as it goes on."""
+    alike = measure.alike
+    value = None if alike is None else getattr(fact.data, alike.field)
+    if alike is None or value not in alike.values:
+        return hash_text(getattr(fact.data, measure.field or ""))
+    what = hash_text(f"{alike.field}={value}")
+    known = next((old for old in store.seen if old.what == what), None)
+    if known is None or abs(fact.at_ms - known.at) <= alike.days * DAY_MS:
+        return what
+    return hash_text(f"{alike.field}={value}@{fact.at_ms // (alike.days * DAY_MS)}")
+
+
 def hash_text(text: object) -> int:
     """The hash under which a distinct thing is kept."""
     return xxhash.xxh32_intdigest(str(text).encode())
@@ -203,14 +293,15 @@ def total(measure: Measure, store: Store, since_ms: int, until_ms: int) -> tuple
 
 
 def closing(measure: Measure, store: Store, by_ms: int) -> int | None:
-    """The last value known at an instant, or None."""
-    index = bisect_left(store.buckets, by_ms // measure.bucket_ms, key=_at)
+    """The last value of the buckets that end by an instant, or None."""
+    index = bisect_left(store.buckets, number_of(measure, by_ms), key=_at)
     return store.buckets[index - 1].amount if index else None
 
 
 def _between(measure: Measure, store: Store, since_ms: int, until_ms: int) -> Iterator[Bucket]:
-    first = bisect_left(store.buckets, -(-since_ms // measure.bucket_ms), key=_at)
-    for entry in store.buckets[first:]:
-        if entry.at * measure.bucket_ms >= until_ms:
+    first = number_of(measure, since_ms)
+    first += starts_ms(measure, first) < since_ms
+    for entry in store.buckets[bisect_left(store.buckets, first, key=_at) :]:
+        if starts_ms(measure, entry.at) >= until_ms:
             return
         yield entry

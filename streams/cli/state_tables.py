@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.tables import print_rows
 from streams.bootstrap.policy import load_engine
+from streams.cli.tables import print_rows
 from streams.engine.calendar import date_text, local_day, moment_of
 from streams.engine.loan import CHARGED_OFF, CLOSED, RETURNED, bucket_of
 

@@ -109,7 +109,7 @@ def _fall(scene: Scene, detector: Detector, finding: Finding, known: Episode | N
         yield from _rise(scene, detector, finding._replace(over=None), None, onset)
         known = _episode_of(scene, detector, finding)
     if known is not None and known.is_open:
-        if finding.step > known.step:
+        if finding.step > known.step and not _is_held(scene, detector):
             yield _revise(scene, detector, finding, known, AlertStatus.ESCALATED)
         yield _revise(scene, detector, finding, known, AlertStatus.RESOLVED)
 

@@ -304,3 +304,27 @@ def repeat(world: World, engine: Engine) -> World:
         steps = orjson.loads(order)["steps"]
         again.commit(again.lane.repeat(steps, lambda topic, first, end: world.log[topic][first:end]))
     return again
+
+
+def tradeline(
+    day: float, name: str = "x-1", lender: str = "lender-1", *, owed: int | None = None, behind: int | None = None,
+    kind: str = "instalment", status: str = "11", **more: Any,
+) -> events.Event:  # fmt: skip
+    """The bureau's line of an account elsewhere."""
+    data: dict[str, Any] = {"lender_token": lender, "tradeline": name, "kind": kind, "status": status}
+    data |= {} if owed is None else {"balance_minor": owed, "currency": "CNY"}
+    data |= {} if behind is None else {"days_past_due": behind}
+    return event(events.TradelineReported, at(day), **({"source": BUREAU} | data | more))
+
+
+def scored(day: float, value: int, *, model: str = "one-score", **more: Any) -> events.Event:
+    """A bureau score of a model."""
+    data = {"model": model, "value": value, "scale_min": 300, "scale_max": 850}
+    return event(events.ScoreReported, at(day), **({"source": BUREAU} | data | more))
+
+
+def filed(day: float, kind: str = "judgment", reference: str = "r-1", **more: Any) -> events.Event:
+    """A public record."""
+    return event(
+        events.PublicRecordFiled, at(day), **({"source": BUREAU} | {"kind": kind, "reference": reference} | more)
+    )

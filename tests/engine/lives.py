@@ -11,12 +11,15 @@ from tests.builders import (
     closed,
     event,
     events,
+    filed,
     heartbeat,
     inquired,
     opened,
     paid,
     rescheduled,
     returned,
+    scored,
+    tradeline,
 )
 
 LAST_DAY = 110
@@ -33,6 +36,10 @@ moves = st.one_of(
     st.tuples(st.just("salary"), st.integers(0, 3), amounts, names, st.integers(-2, 9)),
     st.tuples(st.just("booked"), days, amounts, names, st.sampled_from([1, -1])),
     st.tuples(st.just("inquired"), days, amounts, names, st.sampled_from([0, 0, 3])),
+    st.tuples(st.just("shopped"), days, amounts, names, st.sampled_from(["mortgage", "car"])),
+    st.tuples(st.just("tradeline"), days, amounts, names, st.sampled_from([0, 0, 29, 30, 60, 95])),
+    st.tuples(st.just("scored"), days, amounts, names, st.sampled_from([810, 740, 735, 690, 600])),
+    st.tuples(st.just("filed"), days, amounts, names, st.sampled_from(["judgment", "enforcement"])),
     st.tuples(
         st.just("changed"), days, amounts, names, st.sampled_from(["extension", "re_age", "forbearance", "plan"])
     ),
@@ -56,6 +63,8 @@ def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: PLR0
     if kind == "inquired":
         known = at(day + detail) if detail else None
         return [inquired(day, name, subject=who, recorded=known)]
+    if kind in {"shopped", "tradeline", "scored", "filed"}:
+        return [_of_the_bureau(move, who)]
     if kind == "changed":
         dues = [] if detail == "forbearance" else [int(day) + 10, int(day) + 40]
         return [
@@ -66,6 +75,17 @@ def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: PLR0
     if kind == "foreign":
         return [paid(day, amount, loan=loan, payment=name, currency="JPY", subject=who)]
     return [heartbeat(day, through=day - detail, hour=10) if day > detail else heartbeat(0)]
+
+
+def _of_the_bureau(move: tuple, who: str) -> events.Event:
+    kind, day, amount, name, detail = move
+    if kind == "shopped":
+        return inquired(day, name, subject=who, purpose=detail)
+    if kind == "tradeline":
+        return tradeline(day, name, f"lender-{name}", owed=amount - 1, behind=detail, subject=who)
+    if kind == "scored":
+        return scored(day, detail, model=f"model-{amount % 2}", subject=who)
+    return filed(day, detail, name, subject=who)
 
 
 @st.composite

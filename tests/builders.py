@@ -56,7 +56,7 @@ _ids = iter(range(1, 10**9))
 
 
 def event(
-    model: type[events.Event], when: datetime, *, subject: str = "b-1", source: str = SERVICING, identity: str = "",
+    model: type[events.Event], when: datetime, /, *, subject: str = "b-1", source: str = SERVICING, identity: str = "",
     recorded: datetime | None = None, **data: Any,
 ) -> events.Event:  # fmt: skip
     """An event of a type, its data as keywords."""

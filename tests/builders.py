@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ZONE = "Asia/Shanghai"
 START = date(2025, 1, 1)
 SERVICING, BANK, BUREAU = "servicing/core", "bank/alpha", "bureau/one"
+DIALLER = "contacts/dialler"
 
 
 class Record(NamedTuple):
@@ -328,3 +329,31 @@ def filed(day: float, kind: str = "judgment", reference: str = "r-1", **more: An
     return event(
         events.PublicRecordFiled, at(day), **({"source": BUREAU} | {"kind": kind, "reference": reference} | more)
     )
+
+
+def promised(
+    day: float, by: int, amount: int = 1_000, *, loan: str = "l-1", promise: str = "", **more: Any
+) -> events.Event:
+    """A promise, made on a day, to pay by another one."""
+    data = {"loan": loan, "promise_id": promise or f"pr-{next(_ids)}", "amount_minor": amount, "currency": "CNY"}
+    return event(events.PromiseMade, at(day), **(data | {"promised_on": on(by).isoformat()} | more))
+
+
+def worth(day: float, amount: int, *, loan: str = "l-1", **more: Any) -> events.Event:
+    """The collateral of a loan valued anew."""
+    data = {"loan": loan, "value_minor": amount, "currency": "CNY"}
+    return event(events.CollateralValued, at(day), **(data | more))
+
+
+def tried(
+    day: float, channel: str = "call", *, contact: str = "", result: str = "", hour: float = 10, **more: Any
+) -> events.Event:
+    """An attempt to reach the borrower, or what became of one: `reached` or `undeliverable`."""
+    model = {"": events.ContactAttempted, "reached": events.ContactReached, "undeliverable": events.ContactUndeliverable}
+    data = {"contact_id": contact or f"c-{next(_ids)}", "channel": channel}
+    return event(model[result], at(day, hour), **({"source": DIALLER} | data | more))
+
+
+def moved(day: float, detail: str, *, hour: float = 10, **more: Any) -> events.Event:
+    """Another device, phone, address or e-mail than before."""
+    return event(events.ContactDetailsChanged, at(day, hour), **({"source": DIALLER, "detail": detail} | more))

@@ -11,6 +11,7 @@ import msgspec
 from streams.engine.calendar import DAY_MS
 from streams.engine.loan import Loan  # noqa: TC001 - msgspec reads the annotations at run time
 from streams.engine.measure import Store
+from streams.engine.past import Past  # noqa: TC001 - the same
 from streams.errors import Misconfigured
 
 STATE_VERSION = 2
@@ -89,6 +90,8 @@ class Borrower(Wakeups):
     since: dict[str, int] = {}
     """By topic, the earliest event that is known."""
     snoozes: list[Snooze] = []
+    past: list[Past] = []
+    """The loans that were dropped, in short, as far as they are remembered."""
 
     def loan(self, loan_id: str) -> Loan | None:
         """The loan with that id, or None."""

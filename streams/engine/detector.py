@@ -16,12 +16,13 @@ from streams.engine.calendar import local_day, midnight_ms
 from streams.engine.measure import Measure, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from schemas import alerts
     from schemas.events import Topic
     from streams.engine.borrower import Borrower, Episode
     from streams.engine.loan import Loan
+    from streams.engine.past import Past
     from streams.engine.policy import Policy
 
 HOME_ZONE = "UTC"
@@ -83,6 +84,11 @@ class BorrowerView:
     def loans(self) -> Iterable[Loan]:
         """The loans that are known, closed ones for a while too."""
         return self._borrower.loans
+
+    @property
+    def past(self) -> Sequence[Past]:
+        """The loans that were dropped since they ended, in short, oldest first."""
+        return self._borrower.past
 
     @property
     def zone(self) -> str:

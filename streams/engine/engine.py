@@ -8,6 +8,7 @@ from schemas import events
 from schemas.alerts import Mode
 from schemas.codec import InvalidEvent, Reason, decode
 from schemas.events import Topic
+from streams.engine import characteristics
 from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
@@ -15,6 +16,7 @@ from streams.engine.episodes import Scene, calm_until, reconcile
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
 from streams.engine.measure import Occurrence, expire, update
+from streams.engine.past import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +69,8 @@ class Engine:
         self.policy = policy
         self.detectors = sorted((detector for detector in detectors if detector.enabled), key=_turn)
         self._live_from_ms = live_from_ms
-        self._measures = _once(measure for detector in self.detectors for measure in detector.measures())
+        scored = characteristics.measures(policy.scorecard.characteristics)
+        self._measures = _once([*(m for detector in self.detectors for m in detector.measures()), *scored])
         self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING, SNOOZE}
         self._by_key = {measure.key: measure for group in self._measures.values() for measure in group}
         self._composites = [detector for detector in self.detectors if detector.composite]
@@ -319,10 +322,12 @@ class Engine:
         """Drop loans that ended long ago, and the ended episodes of loans that are gone or of long ago."""
         limits = self.policy.limits
         today = now_ms // DAY_MS
+        known = borrower.loans
         borrower.loans = [
             x for x in borrower.loans if x.status == ACTIVE or x.ended_on + limits.closed_loan_days > today
         ]
         alive = {x.id for x in borrower.loans}
+        borrower.past = remembered(borrower.past, [x for x in known if x.id not in alive])
         aged = now_ms - limits.horizon_days * DAY_MS
         borrower.episodes = [
             e for e in borrower.episodes if e.is_open or e.loan in alive or (not e.loan and e.changed_ms > aged)

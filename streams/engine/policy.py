@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from streams.engine.scorecard import Scorecard
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,3 +70,4 @@ class Policy(_Settings):
     feeds: Feeds = Feeds()
     limits: Limits = Limits()
     detectors: dict[str, dict[str, Any]] = {}
+    scorecard: Scorecard = Scorecard()

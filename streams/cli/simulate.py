@@ -42,6 +42,10 @@ def simulate(  # noqa: PLR0917 - Typer passes them by name
     malformed: Annotated[
         float, typer.Option(min=0.0, max=0.2, help="Malformed lines for each good one.")
     ] = DEFAULTS.malformed,
+    rare: Annotated[
+        int,
+        typer.Option(min=0, max=100_000, help="So many borrowers more with something rare: broken mandates, friends."),
+    ] = 0,
     processes: Annotated[int | None, typer.Option(min=1, help="Processes at once (default: one a core).")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,8 +59,8 @@ def simulate(  # noqa: PLR0917 - Typer passes them by name
         ews simulate --borrowers 50 --days 30 --out small.jsonl.gz --malformed 0.01 --json
     """
     keep_apart((), (out, labels))
-    plan = Plan(borrowers, days, seed, start.date(), late, out_of_order, duplicates, malformed)
-    with _progress(borrowers) as advance:
+    plan = Plan(borrowers, days, seed, start.date(), late, out_of_order, duplicates, malformed, rare)
+    with _progress(plan.people) as advance:
         summary = run(plan, out, labels, progress=advance, processes=processes)
     if as_json:
         typer.echo(json.dumps({**dataclasses.asdict(summary), "lines": summary.lines, "out": str(out)}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections import Counter
+from dataclasses import replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -250,7 +251,7 @@ def test_a_portfolio_is_in_realistic_proportions(portfolio: tuple[Path, Path, Su
     assert 0.05 <= summary.mean_overdue_rate <= 0.10
     assert all(0.03 <= rate <= 0.13 for rate in summary.overdue_rate.values())
     assert summary.transactions_a_month >= 20
-    assert set(summary.troubles) == set(Trouble)
+    assert set(summary.troubles) == {Trouble.HEALTHY, *(kind.trouble for kind in KINDS)}
     assert {name for name in summary.untidy if name.startswith("malformed")} == {f"malformed.{kind}" for kind in MAKERS}
 
 
@@ -288,3 +289,20 @@ def test_the_summary_measures_what_the_truth_says(portfolio: tuple[Path, Path, S
     loans = [loan for index in range(PORTFOLIO.borrowers) for loan in tell(PORTFOLIO, index).loans]
     assert len(loans) == summary.loans
     assert summary.overdue_rate[180] == pytest.approx(overdue_rate(loans, 180), abs=1e-4)
+
+
+def test_the_rare_ones_stand_beside_the_portfolio(tmp_path: Path) -> None:
+    """The portfolio's own borrowers are the same with and without them, and each rarity shows in its events."""
+    plan = Plan(borrowers=10, days=200, seed=3, malformed=0)
+    simulate(plan, tmp_path / "plain.jsonl")
+    simulate(replace(plan, rare=24), tmp_path / "rare.jsonl", tmp_path / "labels.csv")
+    plain = set((tmp_path / "plain.jsonl").read_bytes().splitlines())
+    more = set((tmp_path / "rare.jsonl").read_bytes().splitlines())
+    assert plain <= more
+    text = (tmp_path / "rare.jsonl").read_text()
+    assert all(code in text for code in ("MD07", "guarantor_tokens", "ews.contact.details_changed.v1"))
+    assert any(code in text for code in ("AC04", "AC06", "MD01"))
+    segments = {row["segment"] for row in csv.DictReader((tmp_path / "labels.csv").read_text().splitlines())}
+    assert {Trouble.MANDATE_BROKEN, Trouble.DECEASED, Trouble.MOVED} <= segments
+    simulate(replace(plan, rare=24), tmp_path / "again.jsonl")
+    assert (tmp_path / "rare.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()

@@ -45,6 +45,8 @@ class Conduct:
     """How often a message cannot be delivered."""
     answers = 0.6
     """How often a call or message is answered."""
+    return_code = "AM04"
+    """Why the bank returns a debit: for lack of funds."""
     asks_extension: str | None = None
     """The reason of the schedule change that the borrower may be granted."""
 

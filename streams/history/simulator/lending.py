@@ -120,6 +120,7 @@ def disburse(life: Life, day: int, second: int, loan: Loan) -> None:
 def terms(life: Life, loan: Loan) -> dict[str, Any]:
     """What opening or taking on a loan says of it."""
     person = life.person
+    device = life.shares or person.token[1:]
     data: dict[str, Any] = {
         "loan": loan.token,
         "currency": person.market.currency,
@@ -131,10 +132,12 @@ def terms(life: Life, loan: Loan) -> dict[str, Any]:
         "industry": person.industry,
         "region": person.market.region,
         "employer_token": person.employer,
-        "device_tokens": [f"d{person.token[1:]}"],
-        "phone_token": f"ph{person.token[1:]}",
+        "device_tokens": [f"d{device}"],
+        "phone_token": f"ph{device}",
         "stated_income_minor": person.income_minor,
     }
+    if life.guarantor:
+        data["guarantor_tokens"] = [life.guarantor]
     if loan.product.collateral:
         valued = life.almanac.date_of(loan.truth.opened).isoformat()
         worth = {"kind": loan.product.collateral, "value_minor": loan.collateral_minor, "valued_on": valued}

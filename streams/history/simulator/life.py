@@ -58,6 +58,9 @@ class Life:
     lines: list[OtherLine] = field(default_factory=list)
     score: int = 0
     inquiries: int = 0
+    shares: str = ""
+    """The number of the borrower whose device and telephone this one uses, if not an own one."""
+    guarantor: str = ""
     trouble_at: int | None = None
     """Epoch second at which the trouble really began; None while it has not."""
     reapply: Action = nothing

@@ -25,3 +25,10 @@ class Plan:
     """Share of events that are sent twice."""
     malformed: float = 0.0002
     """Malformed lines for each good one."""
+    rare: int = 0
+    """So many borrowers more, each with something rare (streams.history.simulator.rare)."""
+
+    @property
+    def people(self) -> int:
+        """All borrowers, the rare ones last."""
+        return self.borrowers + self.rare

@@ -114,19 +114,19 @@ def _silent(borrowers: int) -> None:
 
 
 def _blocks(plan: Plan, folder: Path, progress: Callable[[int], None], processes: int | None) -> Block:
-    starts = range(0, plan.borrowers, BLOCK)
+    starts = range(0, plan.people, BLOCK)
     total = Block()
     wanted = min(processes or os.cpu_count() or 1, len(starts))
-    if wanted <= 1 or plan.borrowers <= IN_PROCESS_MAX:
+    if wanted <= 1 or plan.people <= IN_PROCESS_MAX:
         for first in starts:
             total.add(write_block(plan, first, folder))
-            progress(min(BLOCK, plan.borrowers - first))
+            progress(min(BLOCK, plan.people - first))
         return total
     with _pool(wanted) as pool:
         jobs = zip(*((plan, first, folder) for first in starts), strict=True)
         for first, block in zip(starts, pool.map(write_block, *jobs), strict=True):
             total.add(block)
-            progress(min(BLOCK, plan.borrowers - first))
+            progress(min(BLOCK, plan.people - first))
     return total
 
 
@@ -146,7 +146,7 @@ def write_block(plan: Plan, first: int, folder: Path) -> Block:
     keyed: list[bytes] = []
     labels: list[str] = []
     loans: list[LoanTruth] = []
-    for index in range(first, min(first + BLOCK, plan.borrowers)):
+    for index in range(first, min(first + BLOCK, plan.people)):
         story = tell(plan, index)
         dice = Dice(f"{plan.seed}/{index}/noise")
         keyed += map(prefixed, lines(story.rows, plan, dice, story.life.tape.closes, block.counts))
@@ -184,9 +184,9 @@ def _join_labels(folder: Path, labels: Path) -> None:
 
 def _summary(plan: Plan, total: Block) -> Summary:
     events = {name: n for name, n in sorted(total.counts.items()) if name.startswith("ews.")}
-    months = plan.borrowers * plan.days / (365 / 12)
+    months = plan.people * plan.days / (365 / 12)
     return Summary(
-        borrowers=plan.borrowers,
+        borrowers=plan.people,
         days=plan.days,
         seed=plan.seed,
         events=events,

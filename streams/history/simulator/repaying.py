@@ -19,7 +19,6 @@ BOUNCES_MAX = 2
 REPRESENT_DAYS = 5
 RECEIVED = "ews.repayment.received.v1"
 RETURNED = "ews.repayment.returned.v1"
-NO_FUNDS = "AM04"
 
 
 def fall_due(life: Life, day: int, second: int, loan: Loan, line: Line) -> None:
@@ -73,12 +72,12 @@ def _record(life: Life, loan: Loan, payment: str, at: int, amount: int, recorded
 
 
 def _bounce(life: Life, day: int, second: int, loan: Loan, amount: int) -> None:
-    """The debit is presented, and returned the next morning: insufficient funds. The account never sees it."""
+    """The debit is presented, and returned the next morning. The account never sees it."""
     payment = loan.next_payment()
     at = life.at(day, second)
     _record(life, loan, payment, at, amount)
     loan.bounce(day, amount, day + 1)
-    life.plan(day + 1, 8 * HOUR + 1800, send_back, loan, payment, NO_FUNDS, at, 0)
+    life.plan(day + 1, 8 * HOUR + 1800, send_back, loan, payment, life.conduct.return_code, at, 0)
 
 
 def _book_twice(life: Life, day: int, second: int, loan: Loan, amount: int) -> None:

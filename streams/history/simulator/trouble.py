@@ -20,6 +20,7 @@ from streams.history.simulator.hardship import (
     Spiral,
 )
 from streams.history.simulator.harmless import DoubleBooking, HonestLate, LateBooking, PayrollHoliday, RateShopping
+from streams.history.simulator.rare import Deceased, Friend, MandateBroken, Moved, draw_begin
 from streams.history.simulator.unwilling import FirstPaymentDefault, WilfulDefault
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Trouble(StrEnum):
     DOUBLE_BOOKING = "double_booking"
     LATE_BOOKING = "late_booking"
     RATE_SHOPPING = "rate_shopping"
+    MANDATE_BROKEN = "mandate_broken"
+    DECEASED = "deceased"
+    MOVED = "moved"
+    FRIEND = "friend"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,13 @@ KINDS = (
     Kind(Trouble.LATE_BOOKING, LateBooking, 0.030, harmful=False),
     Kind(Trouble.RATE_SHOPPING, RateShopping, 0.020, harmful=False),
 )
+RARE = (
+    Kind(Trouble.MANDATE_BROKEN, MandateBroken, 0.0, harmful=True),
+    Kind(Trouble.DECEASED, Deceased, 0.0, harmful=True),
+    Kind(Trouble.MOVED, Moved, 0.0, harmful=True),
+    Kind(Trouble.FRIEND, Friend, 0.0, harmful=False),
+)
+"""In turn, for those who ask for the rare ones. Each friend is one of the borrower before."""
 YEAR_DAYS = 365
 NO_LOAN_DAYS = 15
 SHARE_MAX = 0.9
@@ -101,6 +113,11 @@ def draw_fate(dice: Dice, first_day: int, days: int) -> Fate:
         if left < 0:
             return Fate(kind, begins)
     return Fate(None)
+
+
+def rare_fate(dice: Dice, number: int, days: int) -> Fate:
+    """The rare trouble of the rare borrower with that number."""
+    return Fate(RARE[number % len(RARE)], draw_begin(dice, days))
 
 
 def turn(life: Life, day: int, second: int, kind: Kind) -> None:

@@ -38,6 +38,8 @@ class Episode(msgspec.Struct, array_like=True):
     severity: str
     changed_ms: int
     calm_since_ms: int = 0
+    shadow: bool = False
+    """Whether it was opened while its detector was on trial, so that only those who watch the trial know of it."""
 
 
 class Waiting(msgspec.Struct, array_like=True):

@@ -1,6 +1,6 @@
 """What goes into one drain of a lane and what comes out of it.
 
-A lane is one partition number of all source topics. A drain takes the records that are there, merges them in one order,
+A lane is one partition number of all source topics of a stage. A drain takes the records that are there, merges them in one order,
 applies them and the ticks between them, and yields the effects that must be committed together. It is pure: it is told
 the records and the time, and the shell moves the effects in one Kafka transaction.
 """
@@ -51,6 +51,8 @@ class Inbox(NamedTuple):
     """Heartbeats from the lane's own position in `feeds` on, or from before it."""
     latest_ms: int | None = None
     """The wall clock, which no record's timestamp may take time past; None where time is that of the events."""
+    policy: str | None = None
+    """The version of the policy that is in force by the topic; None for the one that the lane began with."""
 
 
 class DeadLetter(NamedTuple):
@@ -61,6 +63,15 @@ class DeadLetter(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
+class Outbound(NamedTuple):
+    """A record for a partition that need not be the lane's own."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+
+
 @dataclass(slots=True)
 class Effects:
     """All that one drain changes. Committed whole or not at all."""
@@ -69,10 +80,14 @@ class Effects:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     states: dict[bytes, bytes | None] = field(default_factory=dict)
     """The new value of each key that changed, None to delete it. Holds the position record under LANE_KEY."""
+    outbound: list[Outbound] = field(default_factory=list)
+    """What other lanes are told: the second hop by borrower lanes, subscribers by the second hop."""
     order: bytes = b""
     positions: dict[str, int] = field(default_factory=dict)
     """Next offset of each source topic that moved."""
     now_ms: int = 0
+    policy: str = ""
+    """The version of the policy that the latest tick carried."""
     counts: Counter[tuple[str, ...]] | None = None
     """What happened, for metrics: ("event", topic, outcome), ("alert", detector, ...), ("dead_letter", reason) ..."""
     lateness_ms: list[int] = field(default_factory=list)

@@ -12,11 +12,12 @@ from streams.engine import characteristics
 from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
-from streams.engine.episodes import Scene, calm_until, reconcile
+from streams.engine.episodes import Scene, calm_until, reconcile, retire
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
 from streams.engine.measure import Occurrence, expire, update
 from streams.engine.past import remembered
+from streams.engine.portfolio.contributions import NOTHING, TELL, Told, plan_telling, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,6 +58,8 @@ class Outcome(NamedTuple):
     rejected: Sequence[tuple[Waiting, Reason, str]] = ()
     forget: bool = False
     waits: bool = False
+    told: Told = NOTHING
+    """What the second hop is to be told."""
 
 
 UNCHANGED = Outcome(changed=False)
@@ -68,10 +71,12 @@ class Engine:
     def __init__(self, policy: Policy, detectors: Sequence[Detector], live_from_ms: int | None = None) -> None:
         self.policy = policy
         self.detectors = sorted((detector for detector in detectors if detector.enabled), key=_turn)
+        self.idle = {detector.key: detector for detector in detectors if not detector.enabled}
+        """The detectors that are turned off."""
         self._live_from_ms = live_from_ms
         scored = characteristics.measures(policy.scorecard.characteristics)
         self._measures = _once([*(m for detector in self.detectors for m in detector.measures()), *scored])
-        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING, SNOOZE}
+        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING, SNOOZE, TELL}
         self._by_key = {measure.key: measure for group in self._measures.values() for measure in group}
         self._composites = [detector for detector in self.detectors if detector.composite]
         self._held = [detector for detector in self.detectors if detector.held_while]
@@ -80,9 +85,10 @@ class Engine:
         self._of_loans = [
             d for d in self.detectors if any(model.model_fields["type"].default in d.listens for model in LOAN_FACTS)
         ]
-        self._asked_by = {
-            detector.key: {m.key for m in detector.measures()} for detector in self.detectors
-        }  # fmt: skip
+        self._asked_by = {detector.key: {m.key for m in detector.measures()} for detector in self.detectors}
+        self._stirred_by = {
+            detector.key: self._asked_by[detector.key] - {m.key for m in detector.quiet()} for detector in self.detectors
+        }
 
     @property
     def measures(self) -> list[Measure]:
@@ -137,16 +143,47 @@ class Engine:
         rejected = list(self._expire_waiting(borrower, now_ms)) if WAITING in due else []
         if SNOOZE in due:
             self._plan_snoozes(borrower, now_ms)
+        told = tell(borrower, now_ms, through) if TELL in due else NOTHING
         self._tidy(borrower, now_ms)
         for key in due - self._keys:  # A policy has turned the detector off since.
             del borrower.wakeups[key]
         detectors = [detector for detector in self.detectors if detector.key in due or SNOOZE in due]
         alerts = self._judge(token, borrower, detectors, Moment(now_ms, through))
         if FORGET in due and self._may_forget(borrower):
-            return Outcome(alerts, rejected=rejected, forget=True)
+            return Outcome(alerts, rejected=rejected, forget=True, told=told)
         if FORGET in due:
             borrower.wakeups[FORGET] = [(now_ms + DAY_MS * self.policy.limits.closed_loan_days, "")]
-        return Outcome(alerts, rejected=rejected)
+        return Outcome(alerts, rejected=rejected, told=told)
+
+    def on_policy(
+        self, token: str, borrower: Borrower, keys: Iterable[str], now_ms: int, through: Callable[[str], int]
+    ) -> Outcome:
+        """This policy is in force now, and detectors of these keys may judge otherwise than they did before.
+
+        Those turned off end what they have open. What is no longer kept for any detector is dropped.
+        """
+        for unkept in borrower.stores.keys() - self._by_key.keys():
+            del borrower.stores[unkept]
+        changed = set(keys)
+        for key in changed - self._keys:
+            borrower.wakeups.pop(key, None)
+        moment = Moment(now_ms, through)
+        alerts = list(self._retire(self._scene(token, borrower, moment), changed))
+        over = {alert.data.detector for alert in alerts}
+        asked = [d for d in self.detectors if d.key in changed or (over and d.composite) or over & d.held_while]
+        return Outcome([*alerts, *self._judge(token, borrower, asked, moment)])
+
+    def _retire(self, scene: Scene, keys: set[str]) -> Iterable[Alert]:
+        """End the open episodes of detectors that are turned off, and of those now heard by others than before."""
+        detectors = self.idle | {detector.key: detector for detector in self.detectors}
+        for episode in scene.borrower.episodes:
+            detector = detectors.get(episode.detector)
+            if not episode.is_open or detector is None or episode.detector not in keys:
+                continue
+            if not detector.enabled:
+                yield retire(scene, detector, episode, "turned this detector off")
+            elif detector.shadow != episode.shadow:
+                yield retire(scene, detector, episode, f"{'began' if detector.shadow else 'ended'} a trial of it")
 
     def _check_age(self, event: events.Event, occurred: int, at_ms: int) -> None:
         limits = self.policy.limits
@@ -187,13 +224,16 @@ class Engine:
             return self._snooze(token, borrower, event, moment)
         else:
             return self._measured(token, borrower, event, moment)
+        plan_telling(borrower, moment.at_ms)
         alerts = self._judge(token, borrower, detectors, moment, event.traceparent)
         return Outcome(alerts, rejected=rejected)
 
     def _measured(self, token: str, borrower: Borrower, event: events.Event, moment: Moment) -> Outcome:
         """Count an event, and judge only where what a detector asked for has changed."""
         matched, counted = self._measure(borrower, event, moment.at_ms)
-        changed = [d for d in self._by_type[event.type] if d.composite or not self._asked_by[d.key].isdisjoint(matched)]
+        stirs = {e.detector: self._asked_by.get(e.detector, set()) for e in borrower.episodes if e.is_open}
+        stirs = self._stirred_by | stirs if stirs else self._stirred_by
+        changed = [d for d in self._by_type[event.type] if d.composite or not stirs[d.key].isdisjoint(matched)]
         alerts = self._judge(token, borrower, changed, moment, event.traceparent) if changed else ()
         return Outcome(alerts, late=bool(matched) and not counted)
 
@@ -245,12 +285,7 @@ class Engine:
         moment: Moment,
         traceparent: str | None = None,
     ) -> list[Alert]:
-        at_ms = moment.at_ms
-        view = BorrowerView(borrower, at_ms, moment.through, self.policy, self._silent)
-        history = self._live_from_ms is not None and at_ms < self._live_from_ms
-        scene = Scene(
-            token, borrower, view, at_ms, self.policy.version, Mode.HISTORY if history else Mode.LIVE, traceparent
-        )
+        scene = self._scene(token, borrower, moment, traceparent)
         asked = list(detectors)
         alerts = self._reconcile(scene, [detector for detector in asked if not detector.composite])
         over = {alert.data.detector for alert in alerts if alert.data.status.is_over}
@@ -258,6 +293,13 @@ class Engine:
             alerts += self._reconcile(scene, [detector for detector in self._held if over & detector.held_while])
         alerts += self._reconcile(scene, [d for d in self._composites if alerts or d in asked])
         return alerts
+
+    def _scene(self, token: str, borrower: Borrower, moment: Moment, traceparent: str | None = None) -> Scene:
+        at_ms = moment.at_ms
+        view = BorrowerView(borrower, at_ms, moment.through, self.policy, self._silent)
+        history = self._live_from_ms is not None and at_ms < self._live_from_ms
+        mode = Mode.HISTORY if history else Mode.LIVE
+        return Scene(token, borrower, view, at_ms, self.policy.version, mode, traceparent)
 
     def _reconcile(self, scene: Scene, detectors: Sequence[Detector]) -> list[Alert]:
         """The alerts of these detectors, one after the other, and when each wants to be judged again."""
@@ -324,7 +366,9 @@ class Engine:
         today = now_ms // DAY_MS
         known = borrower.loans
         borrower.loans = [
-            x for x in borrower.loans if x.status == ACTIVE or x.ended_on + limits.closed_loan_days > today
+            x
+            for x in borrower.loans
+            if x.status == ACTIVE or x.told is not None or x.ended_on + limits.closed_loan_days > today
         ]
         alive = {x.id for x in borrower.loans}
         borrower.past = remembered(borrower.past, [x for x in known if x.id not in alive])

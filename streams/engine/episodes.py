@@ -11,6 +11,7 @@ from schemas.alerts import Alert, AlertData, AlertStatus, LoanPosition, Mode, Se
 from streams.engine.borrower import Episode
 from streams.engine.calendar import DAY_MS, date_of, local_day, moment_of
 from streams.engine.classification import classified
+from streams.engine.detector import ended
 from streams.engine.loan import ACTIVE, bucket_of
 
 if TYPE_CHECKING:
@@ -124,6 +125,12 @@ def _unsaid(scene: Scene, detector: Detector, episode: Episode) -> Iterator[Aler
     yield _revise(scene, detector, finding, episode, status)
 
 
+def retire(scene: Scene, detector: Detector, episode: Episode, how: str) -> Alert:
+    """The last word on an open episode that a change of the policy ends."""
+    finding = ended(episode, "expired", f"The policy {scene.policy_version} {how}.")
+    return _revise(scene, detector, finding, episode, AlertStatus.RESOLVED)
+
+
 def calm_until(borrower: Borrower, detector: Detector) -> Iterator[int]:
     """When the cool-down of each calm episode of a detector ends."""
     for episode in borrower.episodes:
@@ -134,6 +141,8 @@ def calm_until(borrower: Borrower, detector: Detector) -> Iterator[int]:
 def _revise(scene: Scene, detector: Detector, finding: Finding, episode: Episode, status: AlertStatus) -> Alert:
     episode.revision += 1
     episode.is_open = status in {AlertStatus.OPENED, AlertStatus.ESCALATED}
+    if status is AlertStatus.OPENED:
+        episode.shadow = detector.shadow
     episode.step = finding.step if status is AlertStatus.OPENED else max(episode.step, finding.step)
     episode.severity, episode.changed_ms, episode.calm_since_ms = finding.severity.value, scene.at_ms, 0
     return _alert(scene, detector, finding, episode, status)
@@ -146,11 +155,11 @@ def _alert(scene: Scene, detector: Detector, finding: Finding, episode: Episode,
     ended = status in {AlertStatus.RESOLVED, AlertStatus.WITHDRAWN}
     data = AlertData(
         alert_id=identity, episode_id=episode_uuid, revision=episode.revision, status=status, step=episode.step,
-        severity=finding.severity, mode=Mode.SHADOW if detector.shadow and scene.mode is Mode.LIVE else scene.mode,
+        severity=finding.severity, mode=Mode.SHADOW if episode.shadow and scene.mode is Mode.LIVE else scene.mode,
         detector=detector.key, detector_version=detector.version, policy_version=scene.policy_version,
         borrower=scene.token, loan=finding.loan or None, onset=onset, reason=finding.reason,
         resolution=finding.over if ended else None,
-        measures=finding.measures, evidence=finding.evidence, first_step=detector.first_step,
+        measures=finding.measures, evidence=finding.evidence, first_step=finding.first_step or detector.first_step,
         loans=tuple(positions(scene)), balance_minor=scene.borrower.balance, risk=finding.risk,
     )  # fmt: skip
     return Alert(

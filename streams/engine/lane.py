@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from streams.engine.drain import Effects, Inbox, SourceRecord
     from streams.engine.engine import Engine
+    from streams.engine.work import Engines
 
 __all__ = ["ORDER_VERSION", "Fact", "Lane", "LaneSettings", "Position", "read"]
 
@@ -27,8 +28,16 @@ __all__ = ["ORDER_VERSION", "Fact", "Lane", "LaneSettings", "Position", "read"]
 class Lane:
     """The state and the order of one lane. See `streams.engine.drain.LaneLogic` for who calls what when."""
 
-    def __init__(self, engine: Engine, settings: LaneSettings, states: MutableMapping[bytes, bytes]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: LaneSettings,
+        states: MutableMapping[bytes, bytes],
+        engines: Engines | None = None,
+    ) -> None:
+        """A lane that goes by `engine` until it is told of another policy: `engines` has those of all versions."""
         self._engine = engine
+        self._engines = engines or {engine.policy.version: engine}.get
         self._settings = settings
         self._states = states
         self._poison: dict[tuple[object, ...], str] = {}
@@ -36,7 +45,7 @@ class Lane:
 
     def _load(self) -> None:
         """Start from what is committed."""
-        self._work = Work(self._engine, self._settings, self._states, self._poison)
+        self._work = Work(self._engine, self._settings, self._states, self._poison, self._engines)
         self._heartbeats = _Queue((), 0)
 
     @property
@@ -48,6 +57,11 @@ class Lane:
     def now_ms(self) -> int:
         """The latest tick."""
         return self._work.now_ms
+
+    @property
+    def policy(self) -> str:
+        """The version of the policy that the latest tick carried; '' before the first."""
+        return self._work.position.policy
 
     def due_ms(self) -> int | None:
         """When the next wake-up is due."""
@@ -70,6 +84,7 @@ class Lane:
                 self._states[key] = value
         for at in [at for at in self._poison if at[0] == STATE]:  # It is judged by each drain anew.
             del self._poison[at]
+        self._work.took(effects.states)
         self._work.begin()
 
     # -- one drain --------------------------------------------------------------------------------------------------
@@ -79,10 +94,17 @@ class Lane:
         return self._without_poison(self._drain, inbox)
 
     def play(
-        self, batch: Sequence[tuple[str, SourceRecord, Fact]], feeds: Sequence[SourceRecord], until_ms: int | None
+        self,
+        batch: Sequence[tuple[str, SourceRecord, Fact]],
+        feeds: Sequence[SourceRecord],
+        until_ms: int | None,
+        policy: str | None = None,
     ) -> Effects | None:
-        """Apply records that are in order already (a file), and let time come to `until_ms` if that is given."""
-        return self._without_poison(self._play, batch, feeds, until_ms)
+        """Apply records that are in order already (a file), and let time come to `until_ms` if that is given.
+
+        `policy` is the version in force, as in an Inbox.
+        """
+        return self._without_poison(self._play, batch, feeds, until_ms, policy)
 
     def _without_poison(self, apply: Callable[..., None], *args: Any) -> Effects | None:
         while True:
@@ -94,9 +116,16 @@ class Lane:
                 self._load()
 
     def _play(
-        self, batch: Sequence[tuple[str, SourceRecord, Fact]], feeds: Sequence[SourceRecord], until_ms: int | None
+        self,
+        batch: Sequence[tuple[str, SourceRecord, Fact]],
+        feeds: Sequence[SourceRecord],
+        until_ms: int | None,
+        policy: str | None,
     ) -> None:
         self._await_ticks(feeds)
+        self._work.follow(policy or self._engine.policy.version)
+        while self._work.must_tick:
+            self._work.tick(self.now_ms)
         for topic, record, event in batch:
             while not self._advance(self._grid(record.timestamp)):
                 pass
@@ -110,8 +139,16 @@ class Lane:
         first = bisect_left(feeds, start, key=_offset)
         self._heartbeats = _Queue(feeds, first)
 
+    def _take_up(self, policy: str | None) -> bool:
+        """Bring another policy into force, or further on its way. False if that was too much for one drain."""
+        self._work.follow(policy or self._engine.policy.version)
+        # It does not wait for other work: events are judged by it from this very drain on.
+        return not self._work.must_tick or self._work.tick(self.now_ms)
+
     def _drain(self, inbox: Inbox) -> None:
         self._await_ticks(inbox.feeds)
+        if not self._take_up(inbox.policy):
+            return
         runs = [self._run(topic, inbox) for topic in SOURCES]
         for timestamp, _, _, topic, record, event in merge(*runs, key=_merge_key):
             moment = timestamp if inbox.latest_ms is None else min(timestamp, inbox.latest_ms)
@@ -173,7 +210,7 @@ class Lane:
     def _repeat(self, steps: Sequence[list[Any]], fetch: Callable[[str, int, int], Sequence[SourceRecord]]) -> None:
         for step in steps:
             if step[0] == TICK:
-                self._work.tick(step[1])
+                self._work.tick(step[1], step[2])
                 continue
             for record in fetch(step[1], step[2], step[3]):
                 if step[1] == Topic.FEEDS:

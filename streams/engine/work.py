@@ -5,6 +5,7 @@ In which order it does so is the lane's business.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,14 +19,20 @@ from schemas.events import Topic
 from schemas.topics import partition_of
 from streams.engine.borrower import Borrower, restore, snapshot, wakeups_of
 from streams.engine.calendar import DAY_MS, ms_of
+from streams.engine.change import SWEEP_MAX, Sweep, WarmUps, changed, next_full_ms, tell, warm_up
 from streams.engine.drain import LANE_KEY, DeadLetter, Effects, SourceRecord
 from streams.engine.engine import Engine, Origin, Outcome
 from streams.engine.feeds import Feed, Feeds
 from streams.engine.limits import Tally
+from streams.engine.portfolio.contributions import NOTHING
+from streams.engine.portfolio.telling import Telling, passed_day
 from streams.engine.wakeups import Wakeups
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    Engines = Callable[[str], Engine | None]
+    """The engine of a version of the policy, None if it is not known."""
 
 WAKEUPS_MAX = 5_000
 """Wake-ups of one drain. A tick with more goes on in the next drain."""
@@ -60,6 +67,11 @@ class Position(msgspec.Struct, array_like=True):
     tallies: dict[str, Tally] = {}
     unfinished: bool = False
     """Whether the tick of `now_ms` had more to wake than one drain may: the next drain goes on with it."""
+    policy: str = ""
+    """The version that the latest tick carried; '' before the first."""
+    sweep: Sweep | None = None
+    """A change of the policy that has not reached every borrower yet."""
+    warming: WarmUps = {}
 
 
 class Poison(Exception):  # noqa: N818 - it names the record, not a failure to report
@@ -93,16 +105,19 @@ class Work:
         settings: LaneSettings,
         states: Mapping[bytes, bytes],
         poison: Mapping[tuple[object, ...], str],
+        engines: Engines,
     ) -> None:
-        self._engine = engine
         self._settings = settings
         self._states = states
         self._poison = poison
         kept = states.get(LANE_KEY)
         self.position = Position() if kept is None else msgspec.msgpack.decode(kept, type=Position)
-        self.feeds = Feeds(self.position.feeds, engine.policy.feeds, from_file=settings.clock == "event")
+        self._engines = engines
+        self._use(engines(self.position.policy) or engine)
+        self._wanted = engine.policy.version
+        self._tokens: list[bytes] | None = None
         kept_wakeups = ((token, wakeups_of(value)) for token, value in states.items() if token != LANE_KEY)
-        self.wakeups = Wakeups(kept_wakeups, self.feeds.through)
+        self.wakeups = Wakeups(kept_wakeups, lambda source: self.feeds.through(source))  # noqa: PLW0108 - a policy replaces them
         self._touched: dict[bytes, Borrower] = {}
         self.begin()
 
@@ -114,6 +129,12 @@ class Work:
         self._steps: list[list[Any]] = []
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._effects = Effects(counts=self._counts)
+        self._telling = Telling(self._settings.partition, self._settings.partitions)
+        self._passed = self._passed_day()
+
+    def _passed_day(self) -> int:
+        """The last day of which the second hop has been told everything."""
+        return passed_day(self.now_ms, unfinished=self.position.unfinished)
 
     @property
     def now_ms(self) -> int:
@@ -121,8 +142,9 @@ class Work:
         return self.position.now_ms
 
     def next_due_ms(self) -> list[int | None]:
-        """When the next wake-up is due, and when a source becomes stale or is seen to be no longer."""
-        return [self.wakeups.next_ms(self.now_ms), self.feeds.next_change_ms(self._owned(), self.now_ms)]
+        """When the next wake-up is due, a source becomes stale or is seen to be no longer, or a measure is full."""
+        feeds_ms = self.feeds.next_change_ms(self._owned(), self.now_ms)
+        return [self.wakeups.next_ms(self.now_ms), feeds_ms, next_full_ms(self.position.warming)]
 
     def finish(self) -> Effects | None:
         """The effects of this drain, or None if it did nothing."""
@@ -132,13 +154,15 @@ class Work:
         for token, kept in self._dirty.items():
             effects.states[token] = self._snapshot(token) if kept else None
         effects.states[LANE_KEY] = msgspec.msgpack.encode(self.position)
+        passed = self._passed_day()
+        effects.outbound += self._telling.records(passed if passed > self._passed else None)
         effects.positions = {
             step[1]: self.position.offsets[step[1]]
             for step in self._steps
             if step[0] == "run" and step[1] != Topic.FEEDS
         }
         effects.order = orjson.dumps({"v": ORDER_VERSION, "lane": self._settings._asdict(), "steps": self._steps})
-        effects.now_ms = self.now_ms
+        effects.now_ms, effects.policy = self.now_ms, self.position.policy
         return effects
 
     def _snapshot(self, token: bytes) -> bytes:
@@ -230,6 +254,8 @@ class Work:
         for waiting, reason, detail in outcome.rejected:
             refused = Refused(token, waiting.value, waiting.topic, waiting.offset, waiting.timestamp)
             self._reject(refused, InvalidEvent(reason, detail))
+        if outcome.told is not NOTHING:
+            self._telling.add(self.now_ms, token.decode(), outcome.told)
         if outcome.forget:
             self._touched[token] = Borrower()
             self._dirty[token] = False
@@ -243,14 +269,20 @@ class Work:
         self._effects.alerts.append((alert.subject.encode(), encode(alert)))
         self._counts["alert", data.detector, data.severity.value, data.status.value, data.mode.value] += 1
 
-    def tick(self, now_ms: int) -> bool:
-        """Time comes to `now_ms`: wake who is due. False if some are left for another tick of the same time."""
-        policy = self._engine.policy.version
+    def tick(self, now_ms: int, version: str | None = None) -> bool:
+        """Time comes to `now_ms`: wake who is due. False if some are left for another tick of the same time.
+
+        It carries the version that is in force, or (a repeat) the one that is given.
+        """
+        policy = version or self._wanted
+        self._change(policy, now_ms)
         self._steps.append([TICK, now_ms, policy])
         self._counts[TICK,] += 1
         self.position.now_ms = now_ms
         self.feeds.advance(now_ms)
         for alert in self.feeds.alerts(self._owned(), now_ms, policy, self._mode()):
+            self._emit(alert)
+        for alert in tell(self.position.warming, now_ms, policy, self._mode()):
             self._emit(alert)
         for woken, token in enumerate(self.wakeups.due(now_ms), start=1):
             self._wake(token, now_ms)
@@ -258,6 +290,7 @@ class Work:
                 self.position.unfinished = True
                 return False
         self.position.unfinished = False
+        self._sweep(now_ms)
         return True
 
     def _wake(self, token: bytes, now_ms: int) -> None:
@@ -275,6 +308,83 @@ class Work:
         self._settle(token, borrower, outcome)
         if not outcome.changed:
             self.wakeups.plan(token, borrower.earliest(), now_ms)
+
+    # -- policies ---------------------------------------------------------------------------------------------------
+
+    @property
+    def must_tick(self) -> bool:
+        """Whether a policy waits for a tick, to come into force or to reach more borrowers."""
+        return bool(self.now_ms) and (self._wanted != self.position.policy or self.position.sweep is not None)
+
+    def follow(self, version: str) -> None:
+        """This version is in force: ticks carry it from now on. One that is not known changes nothing."""
+        engine = self._engines(version)
+        if engine is None:
+            return
+        self._wanted = version
+        if not self.position.policy:  # There was no tick that another one could have carried.
+            self._use(engine)
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self.feeds = Feeds(self.position.feeds, engine.policy.feeds, from_file=self._settings.clock == "event")
+
+    def _change(self, version: str, now_ms: int) -> None:
+        """Take up the policy of a tick if it is another one than that of the tick before."""
+        position = self.position
+        if version == position.policy:
+            return
+        engine = self._engines(version)
+        assert engine is not None, f"the policy {version} is not known"
+        if position.policy:
+            old = self._engines(position.policy)
+            keys = changed(old, engine) | set(position.sweep.keys if position.sweep else ())
+            position.sweep = Sweep(sorted(keys)) if keys else None
+            if old is not None and self._settings.partition == 0:
+                warm_up(position.warming, old, engine, now_ms)
+        position.policy = version
+        self._use(engine)
+
+    def _sweep(self, now_ms: int) -> None:
+        """Judge the next borrowers anew by the detectors that a change of the policy concerns."""
+        sweep = self.position.sweep
+        if sweep is None:
+            return
+        if self._tokens is None:
+            self._tokens = sorted(token for token in self._states if token != LANE_KEY)
+        first = bisect_right(self._tokens, sweep.after)
+        for token in self._tokens[first : first + SWEEP_MAX]:
+            self._judge_anew(token, now_ms, sweep.keys)
+            sweep.after = token
+        if first + SWEEP_MAX >= len(self._tokens):
+            self.position.sweep = self._tokens = None
+
+    def _judge_anew(self, token: bytes, now_ms: int, keys: list[str]) -> None:
+        if self._dirty.get(token) is False:
+            return  # Forgotten in this drain.
+        if (TICK, now_ms, token) in self._poison or (STATE, token) in self._poison:
+            self._counts["crashed", TICK] += 1
+            return
+        borrower = self._borrower(token)
+        try:
+            outcome = self._engine.on_policy(token.decode(), borrower, keys, now_ms, self.feeds.through)
+        except Exception as cause:
+            raise Poison((TICK, now_ms, token), cause) from cause
+        self._counts["judged_anew",] += 1
+        if outcome.alerts or token in self._dirty or snapshot(borrower) != self._states[token]:
+            self._settle(token, borrower, outcome)
+
+    def took(self, states: Mapping[bytes, bytes | None]) -> None:
+        """These states are committed: a change on its way finds the borrowers that came, and not those that went."""
+        if self._tokens is None:
+            return
+        for token in states.keys() - {LANE_KEY}:
+            at = bisect_left(self._tokens, token)
+            is_there = at < len(self._tokens) and self._tokens[at] == token
+            if states[token] is None and is_there:
+                del self._tokens[at]
+            elif states[token] is not None and not is_there:
+                self._tokens.insert(at, token)
 
     def _mode(self) -> Mode:
         live_from = self._settings.live_from_ms

@@ -1,0 +1,135 @@
+"""What a change of the policy asks of a lane: whom to judge anew, and which measures are not full yet. Pure.
+
+What both policies keep goes on. A measure that the old one did not keep, or for a shorter time, is warming: what is
+read from it is too little until its window is full. That is told once for all lanes, by lane 0.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.alerts import Alert, AlertData, AlertStatus, Measure, Mode, Severity, alert_id, episode_id
+from streams.engine.calendar import DAY_MS, moment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from streams.engine.engine import Engine
+
+DETECTOR = "measure_warming"
+SWEEP_MAX = 1_000
+"""Borrowers that a change judges anew in one tick. The rest follows, a tick of its own in each drain."""
+FIRST_STEP = "Read what depends on this measure with care until its window is full; nothing else is to be done."
+WARMING = "A policy asks for more of this measure than is kept yet: what depends on it may say too little."
+FULL = "The window of this measure is full."
+DROPPED = "The policy no longer asks for this measure."
+
+
+class Sweep(msgspec.Struct, array_like=True):
+    """A change on its way through the borrowers of a lane, in the order of their tokens."""
+
+    keys: list[str]
+    """The detectors whose judgement may be another one."""
+    after: bytes = b""
+    """The last borrower that was judged anew."""
+
+
+class WarmUp(msgspec.Struct, array_like=True):
+    """A measure that is kept for too short a time yet: since when, and what was told of it."""
+
+    name: str
+    days: int
+    since_ms: int
+    revision: int = 0
+    day: int = 0
+    is_open: bool = False
+
+    @property
+    def full_ms(self) -> int:
+        """When its window is full."""
+        return self.since_ms + self.days * DAY_MS
+
+
+WarmUps = dict[int, WarmUp]
+"""By `Measure.key`. What is full is forgotten on the day after."""
+
+
+def changed(old: Engine | None, new: Engine) -> set[str]:
+    """The detectors that may judge otherwise than before: other settings, on, off. All if the old one is unknown."""
+    before = {} if old is None else {detector.key: detector for detector in old.detectors}
+    after = {detector.key: detector for detector in new.detectors}
+    if old is None:
+        return {*after, *new.idle}
+    keys = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    if any(getattr(old.policy, name) != getattr(new.policy, name) for name in _read_by_composites(new)):
+        keys |= {detector.key for detector in new.detectors if detector.composite}
+    return keys
+
+
+def _read_by_composites(engine: Engine) -> set[str]:
+    return set(type(engine.policy).model_fields) - {"version", "detectors", "servicing", "feeds", "limits"}
+
+
+def warm_up(known: WarmUps, old: Engine, new: Engine, now_ms: int) -> None:
+    """Bring what is known of measures that are not full in line with what a new policy asks for."""
+    windows = {measure.key: measure.window_days for measure in old.measures}
+    asked = {measure.key: measure for measure in new.measures}
+    for key, measure in asked.items():
+        since = now_ms
+        if key in windows:
+            before = known.get(key)
+            since = max(0 if before is None else before.since_ms, now_ms - windows[key] * DAY_MS)
+        if since + measure.window_days * DAY_MS > now_ms:
+            warming = known.setdefault(key, WarmUp(measure.name, 0, 0))
+            warming.name, warming.days, warming.since_ms = measure.name, measure.window_days, since
+        elif key in known:
+            known[key].days = 0
+    for key in known.keys() - asked.keys():
+        known[key].days = -1
+
+
+def next_full_ms(known: WarmUps) -> int | None:
+    """When the next window is full."""
+    return min((warming.full_ms for warming in known.values() if warming.is_open), default=None)
+
+
+def tell(known: WarmUps, now_ms: int, policy_version: str, mode: Mode) -> Iterator[Alert]:
+    """An operator alert for each measure that has begun to warm up, or no longer does."""
+    for key, warming in sorted(known.items()):
+        is_warm = warming.full_ms <= now_ms or warming.days < 1
+        if warming.is_open and is_warm:
+            yield _alert(warming, AlertStatus.RESOLVED, now_ms, policy_version, mode)
+        elif not warming.is_open and not is_warm:
+            if warming.day != now_ms // DAY_MS:
+                warming.day, warming.revision = now_ms // DAY_MS, 0
+            yield _alert(warming, AlertStatus.OPENED, now_ms, policy_version, mode)
+        if is_warm and warming.day < now_ms // DAY_MS:
+            del known[key]
+
+
+def _alert(warming: WarmUp, status: AlertStatus, now_ms: int, policy_version: str, mode: Mode) -> Alert:
+    warming.revision += 1
+    warming.is_open = status is AlertStatus.OPENED
+    onset = date(1970, 1, 1) + timedelta(days=warming.day)
+    episode = episode_id(DETECTOR, warming.name, None, onset)
+    identity = alert_id(episode, warming.revision, status, 1)
+    data = AlertData(
+        alert_id=identity, episode_id=episode, revision=warming.revision, status=status, step=1,
+        severity=Severity.INFO, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
+        scope="measure", borrower=warming.name, onset=onset, first_step=FIRST_STEP,
+        resolution=None if warming.is_open else "expired" if warming.days < 0 else "recovered",
+        reason=WARMING if warming.is_open else DROPPED if warming.days < 0 else FULL,
+        measures=tuple(_days(warming, now_ms)),
+    )  # fmt: skip
+    return Alert(
+        id=identity, type=f"ews.alert.{status.value}.v1", subject=warming.name, time=moment_of(now_ms), data=data
+    )
+
+
+def _days(warming: WarmUp, now_ms: int) -> Iterator[Measure]:
+    if warming.days > 0:
+        kept = (now_ms - warming.since_ms) // DAY_MS
+        yield Measure(name="days_kept", value=kept, threshold=warming.days, window=f"P{warming.days}D")

@@ -28,7 +28,8 @@ LABELS = {
     "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; "
     "transactions: committed, failed; notifications: sent, retried, refused, failed, duplicate; "
     "alerts taken up: handled, duplicate, superseded, ignored",
-    "detector": "a detector of the policy file, or feed_stale",
+    "detector": "a detector of the policy, or feed_stale, or measure_warming",
+    "policy": "a version of the policy that a lane of the worker goes by: one, or two for a moment",
     "severity": "info, watch, high, critical",
     "status": "opened, escalated, withdrawn, resolved",
     "mode": "live, shadow, history",
@@ -157,6 +158,17 @@ class Metrics:
     recovery_records = _counter("ews_recovery_records_total", "Changelog records that recovery read.")
     recovery_seconds = _gauge("ews_recovery_seconds", "How long the latest recovery took, or has taken so far.")
     recovery_lanes = _gauge("ews_recovery_lanes", "Lanes that are in recovery now.")
+
+    # By which settings it is judged.
+    policy_lanes = _gauge(
+        "ews_policy_lanes",
+        "Lanes of this worker by the version of the policy that their latest tick carried.",
+        "policy",
+    )
+    policies_ignored = _counter(
+        "ews_policies_ignored_total", "Records of the topic policies that are no policy that could be used."
+    )
+    judged_anew = _counter("ews_judged_anew_total", "Borrowers that were judged anew because the policy had changed.")
 
     # What goes out.
     alerts = _counter(

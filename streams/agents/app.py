@@ -14,6 +14,7 @@ from streams.agents.exits import leave_on
 from streams.agents.feeds import Feeds
 from streams.agents.gauges import Gauges
 from streams.agents.lanes import Lanes, source_names
+from streams.agents.policies import Policies
 from streams.agents.recovery import ChangelogReader, Ends, LaneTables
 from streams.agents.transactions import LaneProducer
 from streams.agents.transport import Transport
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from streams.agents.lanes import LaneFactory
     from streams.agents.owned import OwnedLane
+    from streams.agents.policies import Book
     from streams.metrics import Metrics
     from streams.settings import Settings
 
@@ -64,7 +66,7 @@ class WorkerApp(App):
 
     BootStrategy = Boot
 
-    def __init__(self, settings: Settings, factory: LaneFactory, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, factory: LaneFactory, metrics: Metrics, book: Book | None = None) -> None:
         group = group_id(settings)
         super().__init__(
             group,
@@ -87,7 +89,7 @@ class WorkerApp(App):
         )
         self.connection = connection(settings)
         self.instance_id = settings.instance_id
-        self.lanes = _lanes(settings, factory, metrics, self.connection)
+        self.lanes = _lanes(settings, factory, metrics, self.connection, book)
         self.transport = Transport(self.conf.broker_consumer, self)
         self._declare(settings)
 
@@ -131,7 +133,9 @@ def group_id(settings: Settings) -> str:
     return f"{settings.app}-{prefix}" if prefix else settings.app
 
 
-def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: dict[str, Any]) -> Lanes:
+def _lanes(
+    settings: Settings, factory: LaneFactory, metrics: Metrics, options: dict[str, Any], book: Book | None
+) -> Lanes:
     wall = settings.clock == "wall"
     gauges = Gauges(metrics, wall=wall)
 
@@ -139,7 +143,7 @@ def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: 
         return topic_name(settings, name)
 
     sources = source_names(topic)
-    ends = Ends(options, [*sources.values(), topic(topics.STATE), topic(EventTopic.FEEDS)])
+    ends = Ends(options, [*sources.values(), topic(topics.STATE), topic(EventTopic.FEEDS), topic(topics.POLICIES)])
     lanes = Lanes(
         sources=sources,
         ends=ends,
@@ -158,6 +162,16 @@ def _lanes(settings: Settings, factory: LaneFactory, metrics: Metrics, options: 
             topic(EventTopic.FEEDS),
             ends,
             lambda: lanes.offer_all(),  # noqa: PLW0108 - it is bound below
+        ),
+        policies=None
+        if book is None
+        else Policies(
+            options,
+            topic(topics.POLICIES),
+            ends,
+            book,
+            on_news=lambda: lanes.offer_all(),  # noqa: PLW0108 - it is bound below
+            on_ignored=metrics.policies_ignored.inc,
         ),
         gauges=gauges,
         until_ms=int(settings.clock_until.timestamp() * 1000) if settings.clock_until else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from streams import clock
@@ -27,7 +28,10 @@ class Gauges:
             "tick": metrics.ticks,
             "timer": metrics.timers_due,
             "crashed": metrics.engine_failures,
+            "judged_anew": metrics.judged_anew,
         }
+        self._policies: dict[int, str] = {}
+        """The version that each lane goes by."""
         for where in ("record", "tick"):  # So that none can be told from not measured.
             metrics.engine_failures.labels(where)
 
@@ -43,6 +47,8 @@ class Gauges:
         metrics.transaction_seconds.observe(seconds)
         metrics.transaction_records.observe(records)
         self._count(effects)
+        if effects.policy != self._policies.get(lane.partition):
+            self._goes_by(lane.partition, effects.policy)
         if effects.states:
             metrics.state_bytes.observe(len(next(iter(effects.states.values())) or b""))
         metrics.lane_timestamp_seconds.labels(lane.partition).set(effects.now_ms / 1000)
@@ -53,6 +59,18 @@ class Gauges:
             metrics.latency_seconds.observe(max(0.0, (clock.now_ms() - lane.oldest_ms) / 1000))
         elif lane.fetched is not None:
             metrics.latency_seconds.observe(clock.monotonic() - lane.fetched)
+
+    def _goes_by(self, partition: int, policy: str) -> None:
+        """A lane goes by another policy, or ('') is here no more. A version that no lane has left goes too."""
+        before = self._policies.pop(partition, "")
+        if policy:
+            self._policies[partition] = policy
+        held = Counter(self._policies.values())
+        for version in {before, policy} - {""}:
+            if held[version]:
+                self._metrics.policy_lanes.labels(version).set(held[version])
+            else:
+                self._metrics.policy_lanes.remove(version)
 
     def _count(self, effects: Effects) -> None:
         applied = 0
@@ -98,6 +116,7 @@ class Gauges:
         """These lanes are somebody else's now: they must not go on standing in our metrics."""
         metrics = self._metrics
         for partition, lane in lanes.items():
+            self._goes_by(partition, "")
             for topic in lane.buffer.sources:
                 for gauge in (metrics.lag_records, metrics.unstable_records, metrics.event_lag_seconds):
                     gauge.remove(topic, partition)

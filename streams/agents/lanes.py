@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from streams.agents.feeds import Feeds
     from streams.agents.gauges import Gauges
+    from streams.agents.policies import Policies
     from streams.agents.recovery import ChangelogReader, Ends
     from streams.agents.transactions import LaneProducer
     from streams.engine.drain import Effects, LaneLogic
@@ -50,6 +51,7 @@ class Lanes:
         gauges: Gauges,
         until_ms: int | None,
         wall: bool,
+        policies: Policies | None = None,
     ) -> None:
         self.sources = sources
         """The topics on the cluster by the names that the logic knows."""
@@ -62,6 +64,8 @@ class Lanes:
         """When lanes were last given or taken, or recovery last got on."""
         self.owned: dict[int, OwnedLane] = {}
         self.feeds = feeds
+        self.policies = policies
+        """Where changes of the policy are heard of; None where the logic has none."""
         self.gauges = gauges
         self.offer: Callable[[OwnedLane], None] = lambda _: None
         """Set by the transport: hands a lane to Faust as an event."""
@@ -100,11 +104,16 @@ class Lanes:
 
     async def connect(self) -> None:
         """Opens the connections that reading needs, before there is anything to read."""
-        await asyncio.gather(self.ends.start(), self.changelog.start(), self.feeds.start())
+        await asyncio.gather(*(one.start() for one in self._readers()))
 
     async def disconnect(self) -> None:
         """Closes them."""
-        await asyncio.gather(self.ends.stop(), self.changelog.stop(), self.feeds.stop())
+        await asyncio.gather(*(one.stop() for one in self._readers()))
+
+    def _readers(self) -> Iterable[Ends | ChangelogReader | Feeds | Policies]:
+        yield from (self.ends, self.changelog, self.feeds)
+        if self.policies is not None:
+            yield self.policies
 
     def starts(self) -> dict[tuple[str, int], int | None]:
         """Where each source partition is to be read from: the position record, or None for the beginning."""
@@ -230,6 +239,8 @@ class Lanes:
             # The youngest start of a producer wins: first all of them, then the ends, then what lies below.
             await asyncio.gather(*(producer.start() for producer in self._starting))
             fenced = clock.monotonic()
+            if self.policies is not None:  # Before the logic is made: it may go by one of them.
+                await self.policies.read()
             states, ends = await self.changelog.read(partitions)
             lanes = {
                 producer.partition: OwnedLane(
@@ -244,7 +255,7 @@ class Lanes:
         except Exception as error:  # noqa: BLE001 - Faust would log it and stand idle
             leave_on(error, Exit.RECOVERY_FAILED)
         for lane in lanes.values():
-            lane.wall = self._wall
+            lane.wall, lane.policies = self._wall, self.policies
         self._starting, self.owned, self.recovered = [], lanes, True
         took = clock.monotonic() - began
         self.gauges.recovered(took)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from streams.agents.feeds import Feeds
     from streams.agents.gauges import Gauges
+    from streams.agents.policies import Policies
     from streams.agents.transactions import LaneProducer
     from streams.engine.drain import Effects, LaneLogic
 
@@ -32,6 +33,8 @@ class OwnedLane:
         self.horizon_ms: int | None = None
         self.wall = False
         """Whether time is the wall clock's, which no record's timestamp may run ahead of."""
+        self.policies: Policies | None = None
+        """Where it stands which policy is in force; None for the one that the logic began with."""
         self.now_ms = 0
         self.busy = False
         """From when Faust is given the drain until its transaction is committed."""
@@ -50,7 +53,11 @@ class OwnedLane:
 
     def signature(self, feeds: Feeds) -> object:
         """What a drain depends on: while it stays the same, a drain that had nothing to do will have nothing to do."""
-        return self.buffer.version, self.buffer.behind, self.horizon_ms, feeds.end
+        return self.buffer.version, self.buffer.behind, self.horizon_ms, feeds.end, self._policy
+
+    @property
+    def _policy(self) -> str | None:
+        return None if self.policies is None else self.policies.in_force
 
     def wants(self, feeds: Feeds) -> bool:
         """Whether a drain may find something to do."""
@@ -74,7 +81,9 @@ class OwnedLane:
         signature = self.signature(feeds)
         began = clock.monotonic()
         heartbeats = feeds.since(self.logic.positions.get(Topic.FEEDS, 0))
-        inbox = self.buffer.inbox(self.horizon_ms, heartbeats)._replace(latest_ms=clock.now_ms() if self.wall else None)
+        inbox = self.buffer.inbox(self.horizon_ms, heartbeats)._replace(
+            latest_ms=clock.now_ms() if self.wall else None, policy=self._policy
+        )
         cut = self.buffer.cut
         effects = self.logic.drain(inbox)
         took = clock.monotonic() - began

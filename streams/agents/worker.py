@@ -21,22 +21,26 @@ from streams.kafka.topics import require_topics
 
 if TYPE_CHECKING:
     from streams.agents.lanes import LaneFactory
+    from streams.agents.policies import Book
     from streams.metrics import Metrics
     from streams.settings import Settings
 
 STOP_SECONDS_MAX = 12.0
 """A graceful stop that takes longer has failed: a transaction's deadline and some."""
 
-USED = (*topics.SOURCES, Topic.FEEDS, topics.STATE, topics.ALERTS, topics.DEAD_LETTERS, topics.ORDER)
+USED = (*topics.SOURCES, Topic.FEEDS, topics.POLICIES, topics.STATE, topics.ALERTS, topics.DEAD_LETTERS, topics.ORDER)
 """The topics that a worker reads or writes."""
 
 log = structlog.get_logger(__name__)
 
 
-async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics) -> int:
-    """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start."""
+async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics, book: Book | None = None) -> int:
+    """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start.
+
+    `book` takes up the policies of their topic; without it the logic goes by the one that it began with.
+    """
     asked = _stop_signal()
-    app = WorkerApp(settings, factory, metrics)
+    app = WorkerApp(settings, factory, metrics, book)
     watchdog = Watchdog(app.stalled_since)
     async with serve(settings, ready=lambda: app.ready, registry=metrics.registry):
         await _connect(app, settings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from streams.agents.worker import run_worker
 from streams.bootstrap.logs import log_as_json
-from streams.bootstrap.policy import load_engine
+from streams.bootstrap.policy_book import load_book
 from streams.engine.lane import Lane, LaneSettings
 from streams.metrics import Metrics
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from streams.agents.lanes import LaneFactory
+    from streams.bootstrap.policy_book import PolicyBook
+    from streams.engine.engine import Engine
     from streams.settings import Settings
 
 EVENT_STEP_MS = 3_600_000
@@ -27,17 +29,27 @@ def run(settings: Settings, factory: LaneFactory | None = None) -> int:
     `factory` makes the logic of a lane of its partition and states; without it the product's.
     """
     log_as_json()
-    logic = factory or lane_factory(settings)
-    return asyncio.run(run_worker(settings, logic, Metrics.of_process()))
+    if factory is not None:
+        return asyncio.run(run_worker(settings, factory, Metrics.of_process()))
+    book = load_book(settings.policy_file)
+    return asyncio.run(run_worker(settings, lane_factory(settings, book), Metrics.of_process(), book))
 
 
-def lane_factory(settings: Settings) -> LaneFactory:
-    """Makes the product's lanes: one engine for all of them. Raises Misconfigured for a bad policy."""
+def lane_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFactory:
+    """Makes the product's lanes: one engine for all that go by one policy. Raises Misconfigured for a bad policy file.
+
+    `book` holds the policies that the lanes may be told to go by; without it there is only that of the settings.
+    """
     live_from_ms = int(settings.live_from.timestamp() * 1000) if settings.live_from else None
-    engine = load_engine(settings.policy_file, live_from_ms)
+    policies = book or load_book(settings.policy_file)
+
+    def engine_of(version: str) -> Engine | None:
+        return policies.engine(version, live_from_ms)
 
     def lane(partition: int, states: MutableMapping[bytes, bytes]) -> Lane:
-        return Lane(engine, lane_settings(settings, partition), states)
+        base = engine_of(policies.base.version)
+        assert base is not None, "a book begins with its base"
+        return Lane(base, lane_settings(settings, partition), states, engine_of)
 
     return lane
 

@@ -349,9 +349,10 @@ def tried(
     day: float, channel: str = "call", *, contact: str = "", result: str = "", hour: float = 10, **more: Any
 ) -> events.Event:
     """An attempt to reach the borrower, or what became of one: `reached` or `undeliverable`."""
-    model = {"": events.ContactAttempted, "reached": events.ContactReached, "undeliverable": events.ContactUndeliverable}
+    results = {"reached": events.ContactReached, "undeliverable": events.ContactUndeliverable}
     data = {"contact_id": contact or f"c-{next(_ids)}", "channel": channel}
-    return event(model[result], at(day, hour), **({"source": DIALLER} | data | more))
+    model: type[events.Event] = results.get(result, events.ContactAttempted)
+    return event(model, at(day, hour), **({"source": DIALLER} | data | more))
 
 
 def moved(day: float, detail: str, *, hour: float = 10, **more: Any) -> events.Event:

@@ -9,10 +9,13 @@ from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.calendar import DAY_MS, iso_days
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
-from streams.engine.measure import Kind, Measure, Seen, distinct
+from streams.engine.inquiries import OWN_LENDERS, SECURED, SHOPPING_DAYS, lenders_asked
+from streams.engine.measure import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from streams.engine.measure import Measure, Seen
 
 
 class Level(NamedTuple):
@@ -28,10 +31,12 @@ class MultiLendingSpike(Detector):
 
     Why: new debt is sought to pay old debt, or as much as possible is taken before the first due day.
     Settings: lower counts or longer windows warn earlier and more often. Three in 7 days alone hardly discriminates.
-    Known false alarms: an aggregator that asks many lenders for one application (a burst within 30 minutes counts
-    once); shopping for one secured loan.
+    A shorter `shopping_days`, or fewer `shopping_purposes`, counts more of the inquiries for secured loans.
+    Known false alarms: an aggregator that asks many lenders for one application, and shopping for one secured loan:
+    a burst within 30 minutes, and inquiries for the same secured purpose within 45 days of each other, count once.
     First step: hold further lending, ask what the applications are for, and add up the debt elsewhere.
-    Source: window lengths from bureau products; counts are assumptions. Hard inquiries only; own lenders are left out.
+    Source: window lengths from bureau products, rate shopping from FICO (14 to 45 days); counts are assumptions. Hard
+    inquiries only; own lenders are left out.
     """
 
     key: ClassVar[str] = "multi_lending_spike"
@@ -44,8 +49,14 @@ class MultiLendingSpike(Detector):
         Level(3, 7, Severity.WATCH),
         Level(5, 30, Severity.WATCH),
     )
-    own_lenders: frozenset[str] = frozenset({"own"})
+    own_lenders: frozenset[str] = OWN_LENDERS
     burst_minutes: int = Field(default=30, ge=0, le=1440)
+    shopping_purposes: frozenset[str] = Field(
+        default=SECURED, description="Purposes of secured loans, for which offers are compared"
+    )
+    shopping_days: int = Field(
+        default=SHOPPING_DAYS, ge=14, le=45, description="So far apart they are still one search"
+    )
     cooldown_days: int = Field(default=7, ge=0, le=365)
 
     def measures(self) -> tuple[Measure, ...]:
@@ -54,11 +65,8 @@ class MultiLendingSpike(Detector):
 
     @cached_property
     def _lenders(self) -> Measure:
-        return Measure(
-            "inquiries.lenders", "ews.inquiry.made.v1", Kind.DISTINCT, max(level.days for level in self.levels),
-            (("kind", frozenset({"hard"})),), field="lender_token", burst_minutes=self.burst_minutes,
-            unless=(("lender_token", self.own_lenders),),
-        )  # fmt: skip
+        days = max(level.days for level in self.levels)
+        return lenders_asked(days, self.own_lenders, self.burst_minutes, self.shopping_purposes, self.shopping_days)
 
     def _seen(self, view: BorrowerView, days: int) -> list[Seen]:
         return distinct(view.store(self._lenders), view.now_ms - days * DAY_MS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.engine.policy import Policy
 from tests.builders import World, at, engine_of, inquired
 
 KEY = "multi_lending_spike"
@@ -114,3 +115,29 @@ def test_a_late_inquiry_counts_in_its_own_window_only() -> None:
     # 20 21   19 told on 22: the third of the week
     told = world().play(*lenders(20, 21), inquired(19, "late", recorded=at(22)), until=22.9)
     assert [(22, "opened", 1)] == told.told(KEY)
+
+
+def test_shopping_for_one_secured_loan_counts_once() -> None:
+    """Seven lenders asked for a mortgage are one search; asked for cash they are seven."""
+    # 1 2 3 4 5 6 7 mortgage
+    assert [] == world().play(*lenders(*range(1, 8), purpose="mortgage"), until=60).said()
+    # 1 mortgage   2 3 cash: three within a week
+    more = [inquired(day, f"cash-{day}", purpose="consumption") for day in (2, 3)]
+    assert [(3, "opened", 1)] == world().play(inquired(1, "m", purpose="mortgage"), *more, until=4).told(KEY)
+
+
+@pytest.mark.parametrize(("last_day", "alerts"), [(46, 0), (46.1, 1)])
+def test_a_search_goes_on_for_forty_five_days(last_day: float, alerts: int) -> None:
+    """Exactly 45 days after the inquiry before it is the same search, a moment later it is another."""
+    # 1 mortgage   10 20 cash   46 10:00 / 12:24 mortgage: a fourth within 90 days?
+    policy = Policy(detectors={KEY: {"levels": [[4, 90, "watch"]]}})
+    facts = [inquired(day, f"m-{day}", purpose="mortgage") for day in (1, last_day)]
+    told = World(engine_of(KEY, policy=policy)).play(*facts, *lenders(10, 20), until=46.9)
+    assert alerts == len(told.alerts)
+
+
+def test_each_purpose_is_a_search_of_its_own() -> None:
+    """A car and a home are two loans."""
+    # 1 home   2 car   3 cash
+    facts = [inquired(day, f"s-{day}", purpose=purpose) for day, purpose in ((1, "home"), (2, "car"), (3, "cash"))]
+    assert [(3, "opened", 1)] == world().play(*facts, until=4).told(KEY)

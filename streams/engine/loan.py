@@ -124,6 +124,8 @@ class Loan(msgspec.Struct, array_like=True):
     disbursed: tuple[int, int, str] | None = None
     """When the money went out (milliseconds), how much, and the event that said so."""
     profile: Profile | None = None
+    told: tuple[int, int] | None = None
+    """The bucket and the outstanding amount that the second hop was told last; None while it counts this loan nowhere."""
 
     # -- what is owed -----------------------------------------------------------------------------------------------
 

@@ -362,7 +362,7 @@ def test_a_disabled_detector_is_not_woken_for() -> None:
     lane = Lane(without, world.settings, world.states)
     world.lane = lane
     world.play(until=100)
-    assert ["_forget"] == list(world.borrower().wakeups)
+    assert {"_tell", "_forget"} == set(world.borrower().wakeups)  # What the engine itself asks for.
     ticks = [step for order in world.orders for step in orjson.loads(order)["steps"] if step[0] == "tick"]
     assert len(ticks) < 10
 

@@ -1,0 +1,91 @@
+"""From what the second hop's detectors find to alerts, by the same rules for episodes as everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from streams.engine.borrower import Borrower
+from streams.engine.calendar import DAY_MS
+from streams.engine.detector import BorrowerView
+from streams.engine.episodes import Scene, reconcile
+from streams.engine.portfolio.cohort import view_of
+from streams.engine.portfolio.detector import CohortDetector, LinkDetector
+from streams.engine.portfolio.link import LinkView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from schemas.alerts import Alert, Mode
+    from streams.engine.detector import Detector
+    from streams.engine.portfolio.cohort import Cohort
+    from streams.engine.portfolio.link import Link
+
+SOURCE = "ews/portfolio"
+"""The source of the second hop's alerts, by which they can be told from those of borrower lanes."""
+
+
+class Rules(NamedTuple):
+    """The detectors of the second hop as one policy sets them."""
+
+    version: str
+    cohorts: Sequence[CohortDetector]
+    links: Sequence[LinkDetector]
+
+
+def rules_of(version: str, detectors: Sequence[Detector]) -> Rules:
+    """Those of a policy's detectors that look across borrowers and are not turned off."""
+    return Rules(
+        version,
+        [d for d in detectors if isinstance(d, CohortDetector) and d.enabled],
+        [d for d in detectors if isinstance(d, LinkDetector) and d.enabled],
+    )
+
+
+class Close(NamedTuple):
+    """The end of a day at which something is judged."""
+
+    day: int
+    mode: Mode
+
+    @property
+    def at_ms(self) -> int:
+        """The midnight (UTC) after it."""
+        return (self.day + 1) * DAY_MS
+
+
+def judge_cohort(rules: Rules, name: str, cohort: Cohort, close: Close) -> Iterator[Alert]:
+    """Settle a cohort for a day, judge it and make the day its history."""
+    cohort.settle(close.day)
+    view = view_of(name, cohort, close.day)
+    owner = Borrower(episodes=cohort.episodes)
+    for detector in rules.cohorts:
+        for alert in reconcile(_scene(rules, name, owner, close), detector, list(detector.judge_cohort(view))):
+            data = alert.data.model_copy(update={"scope": "cohort"})
+            yield alert.model_copy(update={"source": SOURCE, "data": data})
+    cohort.episodes = owner.episodes
+    cohort.close(close.day)
+
+
+def judge_link(rules: Rules, name: str, link: Link, close: Close) -> Iterator[Alert]:
+    """Settle a link for a day and judge what its borrowers have in common."""
+    link.settle(close.day)
+    view = LinkView(name, close.day, link.members)
+    for detector in rules.links:
+        said = dict(detector.judge_link(view))
+        for borrower in sorted(said.keys() | link.episodes.keys()):
+            owner = Borrower(episodes=link.episodes.get(borrower, []))
+            findings = [said[borrower]] if borrower in said else []
+            for alert in reconcile(_scene(rules, borrower, owner, close), detector, findings):
+                data = alert.data.model_copy(update={"loan": None})  # The link took its place: one episode for each.
+                yield alert.model_copy(update={"source": SOURCE, "data": data})
+            link.episodes[borrower] = owner.episodes
+    link.close()
+
+
+def _scene(rules: Rules, subject: str, owner: Borrower, close: Close) -> Scene:
+    view = BorrowerView(owner, close.at_ms, _complete)
+    return Scene(subject, owner, view, close.at_ms, rules.version, close.mode)
+
+
+def _complete(_source: str) -> int:
+    return 2**63 - 1

@@ -109,6 +109,21 @@ FINDS: Final = (
         [(f"sum(rate(ews_dead_letters_total[{RATE}])) / sum(rate(ews_events_total[{RATE}]))", "refused")],
         [(0.01, "yellow"), (0.5, "red")],
     ),
+    Question(
+        "Which policy do the lanes go by?",
+        "Lanes by the version that their latest tick carried. Two versions for longer than a few seconds: a lane hangs.",
+        "short",
+        [("sum by (policy) (ews_policy_lanes)", "{{policy}}")],
+    ),
+    Question(
+        "How far is a change of the policy?",
+        "Borrowers judged anew a second: all of them once after a change, then none. And records that are no policy.",
+        "short",
+        [
+            (f"sum(rate(ews_judged_anew_total[{RATE}]))", "judged anew"),
+            (f"sum(increase(ews_policies_ignored_total[{RATE}]))", "ignored policies"),
+        ],
+    ),
 )
 
 COMMITS: Final = (

@@ -47,7 +47,7 @@ def changes(world: Told1, cohort: str = ALL) -> list[tuple[int, list[int], list[
 
 
 def test_a_loan_is_told_at_the_end_of_the_day_and_when_silence_moves_its_bucket() -> None:
-    """Due on day 30, 31 January: when that ends in UTC it is 1 February in Shanghai and the loan late; M2 in 30 days."""
+    """Due on day 30, 31 January: when that ends in UTC the loan is late in Shanghai; M2 in 30 days."""
     world = Told1(engine_of()).play(opened([30, 90]), until=70)
     expected = [
         (1, [2_000, 0, 0], [1, 0, 0]),
@@ -173,8 +173,8 @@ def test_a_cohort_above_its_band_is_an_alarm_of_the_cohort() -> None:
 def test_who_shares_a_contact_with_one_in_trouble_is_an_alert_of_that_borrower() -> None:
     """Beyond 30 days past due of the one, an alert about the other; it ends when that one is out of trouble."""
     facts = [
-        opened([30, 200], subject="b-1", loan="l-1", phone_token="p"),  # noqa: S106 - no secret
-        opened([100, 200], subject="b-2", loan="l-2", phone_token="p"),  # noqa: S106 - the same
+        opened([30, 200], subject="b-1", loan="l-1", phone_token="p"),
+        opened([100, 200], subject="b-2", loan="l-2", phone_token="p"),
         paid(70, subject="b-1", loan="l-1"),
     ]
     portfolio = Portfolio(RULES).read(in_turn(first_hop(engine_of(), facts, 80), []))

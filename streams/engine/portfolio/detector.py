@@ -5,6 +5,7 @@ Its settings, documentation and place in the policy are those of every detector;
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -53,4 +54,4 @@ def apart(values: Sequence[float], value: float, deviation_min: float) -> float:
     """How many of its own standard deviations (at least `deviation_min`) a value lies above the mean of others."""
     mean = sum(values) / len(values)
     variance = sum((one - mean) ** 2 for one in values) / len(values)
-    return (value - mean) / max(variance**0.5, deviation_min, 1e-9)
+    return (value - mean) / max(sqrt(variance), deviation_min, 1e-9)

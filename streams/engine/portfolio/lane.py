@@ -212,7 +212,7 @@ class PortfolioLane:
     def _judge(self, key: bytes, close: Close) -> None:
         kept, name = self._state(key), key[2:].decode()
         judge = judge_cohort if isinstance(kept, Cohort) else judge_link
-        for alert in judge(self._rules, name, kept, close):  # type: ignore[operator]
+        for alert in judge(self._rules, name, kept, close):
             self._emit(alert)
         (self._lively.add if kept.lively else self._lively.discard)(key)
 

@@ -111,7 +111,7 @@ FINDS: Final = (
     ),
     Question(
         "Which policy do the lanes go by?",
-        "Lanes by the version that their latest tick carried. Two versions for longer than a few seconds: a lane hangs.",
+        "Lanes by the version that their latest tick carried. Two versions for more than some seconds: a lane hangs.",
         "short",
         [("sum by (policy) (ews_policy_lanes)", "{{policy}}")],
     ),

@@ -52,6 +52,8 @@ class Finding(NamedTuple):
     evidence: tuple[str, ...] = ()
     over: str | None = None
     risk: alerts.Risk | None = None
+    first_step: str = ""
+    """In place of the detector's, where what was found asks for another one."""
 
 
 class Wakeup(NamedTuple):
@@ -166,6 +168,13 @@ class Detector(BaseModel):
 
     def measures(self) -> tuple[Measure, ...]:
         """What the engine must keep for it."""
+        return ()
+
+    def quiet(self) -> tuple[Measure, ...]:
+        """Those of its measures that are no reason to judge by themselves, unless an episode of its is open.
+
+        What nearly every event changes (a balance) is looked at when something else, or a wake-up, is the reason.
+        """
         return ()
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ COMMANDS = (
     Row("import", "import_events", "Turn a lender's own export into events."),
     Row("simulate", "simulate", "Make up a portfolio's events, with seeded trouble."),
     Row("replay", "replay", "Run the engine over a file, without Kafka."),
+    Row("backtest", "backtest", "Measure a policy on labelled history."),
     Row("config", "config", "Show and check the settings."),
     Row("broker", "broker", "Run a local Apache Kafka."),
     Row("bench", "bench", "Measure throughput on this machine."),

@@ -80,7 +80,7 @@ class Playback:
     ) -> Iterator[tuple[Decision, BorrowerView, Loan | None]]:
         """Play all lines, stopping at each decision."""
         ahead = _Ahead(lines)
-        for at_ms, together in groupby(sorted(rows, key=_place), key=attrgetter("at_ms")):
+        for at_ms, together in groupby(sorted(rows, key=place_of), key=attrgetter("at_ms")):
             self._play_until(ahead, at_ms)
             for token, of_borrower in groupby(together, key=attrgetter("borrower")):
                 yield from self._decided(token, at_ms, list(of_borrower), ahead)
@@ -207,5 +207,6 @@ class _Ahead:
             del self._openings[first]
 
 
-def _place(row: Decision) -> tuple[int, str]:
+def place_of(row: Decision) -> tuple[int, str]:
+    """What decisions are ordered by."""
     return row.at_ms, row.label.borrower

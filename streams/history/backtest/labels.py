@@ -23,6 +23,8 @@ COLUMNS = ("task", "borrower", "loan", "at", "t", "label", "observed_from", "obs
 CLOSING_MS = HOUR_MS
 """A month is decided on an hour after its end: what is reported as of the month's end counts."""
 MISTAKES_SHOWN = 5
+ONSET = "trouble"
+"""The task whose rows say when a borrower's trouble began: what to see soon after, not what to foresee."""
 HEALTHY = "healthy"
 """The segment of those to whom nothing happened."""
 
@@ -64,8 +66,8 @@ class _Mistake(Exception):  # noqa: N818 - it names what the row has
     """A column and what is wrong with it."""
 
 
-def read_labels(path: Path, zone: str = "UTC", tasks: Sequence[str] = ()) -> list[Label]:
-    """The rows of a file, of some tasks if those are named. Times without an offset are read in `zone`.
+def read_labels(path: Path, zone: str = "UTC") -> list[Label]:
+    """The rows of a file. Times without an offset are read in `zone`.
 
     Raises Misconfigured, naming the mistakes with their lines.
     """
@@ -82,7 +84,19 @@ def read_labels(path: Path, zone: str = "UTC", tasks: Sequence[str] = ()) -> lis
         raise Misconfigured("; ".join(mistakes[:MISTAKES_SHOWN]) + more)
     if not labels:
         raise Misconfigured(f"{path}: has no labels")
-    return _of_tasks(path, labels, tasks)
+    return labels
+
+
+def tasks_of(labels: Sequence[Label], wanted: Sequence[str] = ()) -> list[str]:
+    """The tasks that are measured: those wanted, else all but the one that says when trouble began.
+
+    Raises Misconfigured for one that no row has.
+    """
+    known = list(dict.fromkeys(label.task for label in labels))
+    for task in wanted:
+        if task not in known:
+            raise Misconfigured(f"no label has the task {task!r}; there are {', '.join(known)}")
+    return [task for task in known if (task in wanted if wanted else task != ONSET or len(known) == 1)]
 
 
 def _check_zone(zone: str) -> None:
@@ -90,14 +104,6 @@ def _check_zone(zone: str) -> None:
         zone_of(zone)
     except (KeyError, ValueError, OSError):  # Not found; or not even a name that could be looked for.
         raise Misconfigured(f"{zone!r} is not an IANA time zone name, such as Africa/Lagos") from None
-
-
-def _of_tasks(path: Path, labels: list[Label], tasks: Sequence[str]) -> list[Label]:
-    known = sorted({label.task for label in labels})
-    for task in tasks:
-        if task not in known:
-            raise Misconfigured(f"{path}: no row has the task {task!r}; there are {', '.join(known)}")
-    return [label for label in labels if not tasks or label.task in tasks]
 
 
 def _decoded(path: Path) -> Iterator[str]:

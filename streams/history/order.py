@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from streams.engine.drain import Effects, SourceRecord
     from streams.engine.engine import Engine
 
-    EngineOf = Callable[[int | None], Engine]
-    """The engine that goes live at an instant (milliseconds), or that was live from the beginning."""
+    EngineOf = Callable[[str, int | None], Engine | None]
+    """The engine of a version of the policy that goes live at an instant (milliseconds), or was from the beginning.
+
+    None for a version that is not known.
+    """
 
 RUN, TICK = "run", "tick"
 FIELDS_SHOWN = 6
@@ -43,9 +46,13 @@ class OrderRecord(NamedTuple):
             if step[0] == RUN:
                 yield step[1], step[2], step[3]
 
-    def policies(self) -> set[str]:
-        """The versions of the policies that it ticked with."""
-        return {step[2] for step in self.steps if step[0] == TICK}
+    def policies(self) -> list[str]:
+        """The versions of the policies that its ticks carried, each once, in order."""
+        return list(dict.fromkeys(self.carried()))
+
+    def carried(self) -> Iterator[str]:
+        """The version that each of its ticks carried."""
+        return (step[2] for step in self.steps if step[0] == TICK)
 
 
 def read_order(value: bytes | None) -> OrderRecord:
@@ -69,7 +76,7 @@ class LaneRepeat:
         self.states: dict[bytes, bytes] = {}
 
     def apply(self, record: OrderRecord, fetch: Callable[[str, int, int], Sequence[SourceRecord]]) -> Effects:
-        """The effects of an order record, taken into the states. Raises Misconfigured if its policy is another one."""
+        """The effects of an order record, taken into the states. Raises Misconfigured if its policy is not known."""
         lane = self._lane_of(record)
         effects = lane.repeat([list(step) for step in record.steps], fetch)
         assert effects is not None, "an order record has steps"
@@ -79,15 +86,26 @@ class LaneRepeat:
     def _lane_of(self, record: OrderRecord) -> Lane:
         if self.lane is None or record.settings != self._settings:
             # A worker with other settings took the lane over: it began with the states, as this one does.
-            engine = self._engine_of(record.settings.live_from_ms)
-            self.lane = Lane(engine, record.settings, self.states)
-            self._settings, self._policy = record.settings, engine.policy.version
-        if other := record.policies() - {self._policy}:
-            raise Misconfigured(
-                f"the order was made with the policy {', '.join(sorted(other))}, and this is {self._policy}: "
-                "give the file of that one (EWS_POLICY_FILE)"
+            live_from_ms = record.settings.live_from_ms
+            # What a lane begins with is the policy of its first tick, since nothing comes before that.
+            first = (self._known(version, live_from_ms) for version in record.policies())
+            engine = next(first, None) or self._known(_position(self.states).policy, live_from_ms)
+            self.lane = Lane(
+                engine, record.settings, self.states, lambda version: self._engine_of(version, live_from_ms)
             )
+            self._settings = record.settings
+        for version in record.policies():
+            self._known(version, record.settings.live_from_ms)
         return self.lane
+
+    def _known(self, version: str, live_from_ms: int | None) -> Engine:
+        engine = self._engine_of(version, live_from_ms)
+        if engine is None:
+            raise Misconfigured(
+                f"the order was made with the policy {version}, which is neither in the topic `policies` nor given: "
+                "give its file (--policy FILE)"
+            )
+        return engine
 
 
 class Held:

@@ -45,6 +45,8 @@ class Repeated:
     partitions: int = 0
     order_records: int = 0
     ticks: int = 0
+    policies: Counter[str] = field(default_factory=Counter)
+    """Ticks by the version of the policy that they carried."""
     events: Counter[str] = field(default_factory=Counter)
     """Applied records by topic."""
     alerts: int = 0
@@ -189,6 +191,7 @@ class _Lane:
                 raise Differs(left_out)
         self._done.events += applied
         self._done.ticks += len(record.steps) - len(runs)
+        self._done.policies.update(record.carried())
         self._watch.progress(applied.total(), effects.now_ms)
         return effects
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas.events import EVENTS, Topic
 from schemas.outcomes import OUTCOME_TYPE
+from schemas.portfolio import COHORT_CHANGED, DAY_PASSED, LINK_CHANGED, MODELS
 from schemas.topics import (
     ALERT_OUTCOMES,
     ALERTS,
@@ -18,6 +19,8 @@ from schemas.topics import (
     LINKS,
     ORDER,
     POLICIES,
+    PORTFOLIO_ORDER,
+    PORTFOLIO_STATE,
     STATE,
     TopicLayout,
 )
@@ -36,11 +39,16 @@ TOKEN_KEY: Final = {
 }
 KEYS: Final[Mapping[str, dict[str, Any]]] = {
     Topic.FEEDS: {"type": "string", "description": "The name of the source, equal to `subject`."},
-    ALERTS: TOKEN_KEY | {"description": "The borrower's token; for feed_stale the name of the source."},
+    ALERTS: TOKEN_KEY | {"description": "The borrower's token; the cohort, source or measure where `scope` says so."},
     ORDER: {"type": "string", "description": "No key: the worker writes lane p to partition p."},
     POLICIES: {"type": "string", "description": "The name of the policy."},
-    COHORTS: {"type": "string", "description": "The cohort."},
-    LINKS: {"type": "string", "description": "The hashed device, phone, employer or guarantor."},
+    COHORTS: {"type": "string", "description": "The cohort; of a day that has passed, the lane."},
+    LINKS: {"type": "string", "description": "The link; of a day that has passed, the lane."},
+    PORTFOLIO_ORDER: {"type": "string", "description": "No key: the worker writes lane p to partition p."},
+    PORTFOLIO_STATE: {
+        "type": "string",
+        "description": "`c:` and the cohort, `l:` and the link, or the reserved key of the lane's position record.",
+    },
     DEAD_LETTERS: {"type": "string", "description": "The rejected record's own key, whatever its bytes are."},
     STATE: {
         "type": "string",
@@ -56,14 +64,18 @@ MEANINGS: Final[Mapping[str, str]] = {
     ALERTS: "Alert episodes. Read committed, deduplicate by alert_id, order by revision.",
     ORDER: "In which order a lane applied its sources, ticks and policies. Replays and audits follow it.",
     POLICIES: "Detector settings, versioned. A change takes effect at the place that `order` records.",
-    COHORTS: "Summed status changes by cohort, written by the worker for itself.",
-    LINKS: "Status changes by hashed link, written by the worker for itself.",
+    COHORTS: "Summed status changes by cohort, written by borrower lanes for the second hop.",
+    LINKS: "Status changes by hashed link, written by borrower lanes for the second hop.",
+    PORTFOLIO_ORDER: "The same of the second hop's lanes: what they applied, and the days that they judged.",
+    PORTFOLIO_STATE: "The changelog of the second hop: cohorts and links. Its format is private to the worker.",
     ALERT_OUTCOMES: "What an alert turned out to be: confirmed risk, valuable alert, false positive.",
     DEAD_LETTERS: "Rejected records, bytes as they came, reason and place in headers. They may hold persons.",
     STATE: "The changelog of the borrowers' states. Its format is private to the worker.",
 }
 CLIENT_WRITES: Final = (*Topic, POLICIES, ALERT_OUTCOMES)
 """Topics whose records come from outside the worker."""
+OWN: Final = (ORDER, STATE, COHORTS, LINKS, PORTFOLIO_ORDER, PORTFOLIO_STATE)
+"""Topics that the worker keeps for itself."""
 
 _STEP = {
     "type": "array",
@@ -79,8 +91,8 @@ _ORDER_PAYLOAD = {
 _OPAQUE: Final[Mapping[str, dict[str, Any]]] = {
     ORDER: {"contentType": "application/json", "payload": _ORDER_PAYLOAD},
     POLICIES: {"contentType": "application/json", "payload": {"type": "object"}},
-    COHORTS: {"contentType": "application/json", "payload": {"type": "object"}},
-    LINKS: {"contentType": "application/json", "payload": {"type": "object"}},
+    PORTFOLIO_ORDER: {"contentType": "application/json", "payload": _ORDER_PAYLOAD},
+    PORTFOLIO_STATE: {"contentType": "application/octet-stream", "payload": {"type": "string", "format": "binary"}},
     STATE: {"contentType": "application/octet-stream", "payload": {"type": "string", "format": "binary"}},
 }
 
@@ -118,6 +130,9 @@ def _messages() -> dict[str, dict[str, dict[str, Any]]]:
     messages[ALERTS]["ews.alert.v1"] = _event_message("ews.alert.v1", "One revision of an alert episode.", ALERTS)
     messages[ALERT_OUTCOMES][OUTCOME_TYPE] = _event_message(OUTCOME_TYPE, "An alert was judged.", ALERT_OUTCOMES)
     messages[DEAD_LETTERS]["ews.dead_letter.v1"] = _dead_letter()
+    for topic, kind in ((COHORTS, COHORT_CHANGED), (LINKS, LINK_CHANGED)):
+        for name in (kind, DAY_PASSED):
+            messages[topic][name] = _told_message(name, topic)
     for topic, content in _OPAQUE.items():
         messages[topic][f"ews.{_identifier(topic)}.v1"] = {"summary": MEANINGS[topic]} | content | _keyed(topic)
     return messages
@@ -128,6 +143,15 @@ def _event_message(name: str, summary: str, topic: str) -> dict[str, Any]:
         "name": name,
         "summary": summary.splitlines()[0],
         "contentType": "application/cloudevents+json",
+        "payload": _schema_file(name),
+    } | _keyed(topic)
+
+
+def _told_message(name: str, topic: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "summary": (MODELS[name].__doc__ or "").splitlines()[0],
+        "contentType": "application/json",
         "payload": _schema_file(name),
     } | _keyed(topic)
 
@@ -175,7 +199,7 @@ def _operation(topic: str) -> dict[str, Any]:
     who = "Producers write these" if topic in CLIENT_WRITES else "Subscribers read these"
     return {
         "action": _action(topic),
-        "summary": f"{who if topic not in (ORDER, COHORTS, LINKS, STATE) else 'The worker keeps these for itself'}.",
+        "summary": f"{who if topic not in OWN else 'The worker keeps these for itself'}.",
         "channel": {"$ref": f"#/channels/{topic}"},
         "bindings": {"kafka": {"bindingVersion": BINDING}},
     }

@@ -14,6 +14,7 @@ from schemas.asyncapi import asyncapi
 from schemas.deadletters import DeadLetterHeaders
 from schemas.events import EVENTS
 from schemas.outcomes import OUTCOME_TYPE, AlertOutcome
+from schemas.portfolio import MODELS
 from schemas.topics import ALERT_OUTCOMES
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def documents() -> dict[str, str]:
     written = {f"json/{kind}.json": event_schema(kind) for kind in EVENTS}
     written[f"json/{ALERT_SCHEMA}.json"] = alert_schema()
     written[f"json/{OUTCOME_TYPE}.json"] = outcome_schema()
+    for kind, model in MODELS.items():
+        schema = _schema(kind, model, mode="validation")
+        written[f"json/{kind}.json"] = schema | {"required": sorted({*schema["required"], "type"})}
     written[f"json/{DEAD_LETTER_SCHEMA}.json"] = _schema(DEAD_LETTER_SCHEMA, DeadLetterHeaders, mode="validation")
     written["asyncapi.json"] = asyncapi()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in written.items()}

@@ -27,6 +27,10 @@ ALERT_OUTCOMES = "alert-outcomes"
 DEAD_LETTERS = "dead-letters"
 STATE = "state"
 """The changelog of the borrowers' states, one record for each borrower that a drain touched."""
+PORTFOLIO_STATE = "portfolio-state"
+"""The same of the second hop: cohorts and links."""
+PORTFOLIO_ORDER = "portfolio-order"
+"""The order of the second hop's lanes."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,14 @@ class TopicLayout:
 
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1"}
 _COMPACTED = {"cleanup.policy": "compact"}
+_CHANGELOG = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(64 * 2**20),
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.2",
+    "max.compaction.lag.ms": "3600000",
+    "delete.retention.ms": str(DAY_MS),
+}
 
 LAYOUTS: dict[str, TopicLayout] = {
     layout.name: layout
@@ -62,18 +74,9 @@ LAYOUTS: dict[str, TopicLayout] = {
                 "max.message.bytes": str(1_048_588 + 65_536),
             },
         ),
-        TopicLayout(
-            STATE,
-            keyed=True,
-            config={
-                "cleanup.policy": "compact",
-                "segment.bytes": str(64 * 2**20),
-                "segment.ms": "600000",
-                "min.cleanable.dirty.ratio": "0.2",
-                "max.compaction.lag.ms": "3600000",
-                "delete.retention.ms": str(DAY_MS),
-            },
-        ),
+        TopicLayout(STATE, keyed=True, config=_CHANGELOG),
+        TopicLayout(PORTFOLIO_STATE, keyed=True, config=_CHANGELOG),
+        TopicLayout(PORTFOLIO_ORDER, keyed=True, config=_KEPT),
     )
 }
 """Every topic of the product by name."""

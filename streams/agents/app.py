@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 from faust.app.base import App, BootStrategy
 from faust.topics import Topic
 
-from schemas import topics
 from schemas.events import Topic as EventTopic
+from schemas.topics import POLICIES
 from streams.agents.exits import leave_on
-from streams.agents.feeds import Feeds
+from streams.agents.feeds import Feeds, NoFeeds
 from streams.agents.gauges import Gauges
 from streams.agents.lanes import Lanes, source_names
 from streams.agents.policies import Policies
 from streams.agents.recovery import ChangelogReader, Ends, LaneTables
+from streams.agents.stage import BORROWERS
 from streams.agents.transactions import LaneProducer
 from streams.agents.transport import Transport
 from streams.kafka.connection import connection, topic_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from faust.types import EventT, Message, StreamT
     from mode import ServiceT
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from streams.agents.lanes import LaneFactory
     from streams.agents.owned import OwnedLane
     from streams.agents.policies import Book
+    from streams.agents.stage import Stage
     from streams.metrics import Metrics
     from streams.settings import Settings
 
@@ -62,12 +64,19 @@ class LaneTopic(Topic):
 
 
 class WorkerApp(App):
-    """The app. It ends the process where Faust would restart a part of it."""
+    """The app of one stage. It ends the process where Faust would restart a part of it."""
 
     BootStrategy = Boot
 
-    def __init__(self, settings: Settings, factory: LaneFactory, metrics: Metrics, book: Book | None = None) -> None:
-        group = group_id(settings)
+    def __init__(
+        self,
+        settings: Settings,
+        factory: LaneFactory,
+        metrics: Metrics,
+        book: Book | None = None,
+        stage: Stage = BORROWERS,
+    ) -> None:
+        group = group_id(settings, stage)
         super().__init__(
             group,
             broker=f"kafka://{settings.bootstrap_servers.replace(',', ';')}",
@@ -89,13 +98,13 @@ class WorkerApp(App):
         )
         self.connection = connection(settings)
         self.instance_id = settings.instance_id
-        self.lanes = _lanes(settings, factory, metrics, self.connection, book)
+        self.lanes = _Assembly(settings, stage, metrics, self.connection).lanes(factory, book)
         self.transport = Transport(self.conf.broker_consumer, self)
-        self._declare(settings)
+        self._declare(settings, stage)
 
-    def _declare(self, settings: Settings) -> None:
-        changelog = self.topic(topic_name(settings, topics.STATE), internal=False, partitions=settings.partitions)
-        self.Table(topics.STATE, partitions=settings.partitions, changelog_topic=changelog)
+    def _declare(self, settings: Settings, stage: Stage) -> None:
+        changelog = self.topic(topic_name(settings, stage.state), internal=False, partitions=settings.partitions)
+        self.Table(stage.state, partitions=settings.partitions, changelog_topic=changelog)
         sources = self.topic(*self.lanes.sources.values(), key_type=None, value_type=None)
         self.agent(sources, name=AGENT, concurrency=1)(self._drains)
 
@@ -127,54 +136,67 @@ class WorkerApp(App):
         leave_on(reason)
 
 
-def group_id(settings: Settings) -> str:
+def group_id(settings: Settings, stage: Stage = BORROWERS) -> str:
     """The consumer group, and what transactional ids begin with. Systems with prefixes of their own are apart."""
     prefix = settings.topic_prefix.strip("._-")
-    return f"{settings.app}-{prefix}" if prefix else settings.app
+    return (f"{settings.app}-{prefix}" if prefix else settings.app) + stage.suffix
 
 
-def _lanes(
-    settings: Settings, factory: LaneFactory, metrics: Metrics, options: dict[str, Any], book: Book | None
-) -> Lanes:
-    wall = settings.clock == "wall"
-    gauges = Gauges(metrics, wall=wall)
+class _Assembly:
+    """Puts the lanes of a stage together with what they read by themselves."""
 
-    def topic(name: str) -> str:
-        return topic_name(settings, name)
+    def __init__(self, settings: Settings, stage: Stage, metrics: Metrics, options: dict[str, Any]) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._metrics = metrics
+        self._options = options
+        self._sources = source_names(self._topic, stage.sources)
+        self._ends = Ends(
+            options, [*self._sources.values(), *map(self._topic, (stage.state, EventTopic.FEEDS, POLICIES))]
+        )
 
-    sources = source_names(topic)
-    ends = Ends(options, [*sources.values(), topic(topics.STATE), topic(EventTopic.FEEDS), topic(topics.POLICIES)])
-    lanes = Lanes(
-        sources=sources,
-        ends=ends,
-        factory=factory,
-        new_producer=lambda partition: LaneProducer(
-            options, group=group_id(settings), partition=partition, topic=topic, agent=AGENT
-        ),
-        changelog=ChangelogReader(
-            options,
-            topic(topics.STATE),
-            ends,
-            lambda records: lanes.recovering(records),  # noqa: PLW0108 - it is bound below
-        ),
-        feeds=Feeds(
-            options,
-            topic(EventTopic.FEEDS),
-            ends,
-            lambda: lanes.offer_all(),  # noqa: PLW0108 - it is bound below
-        ),
-        policies=None
-        if book is None
-        else Policies(
-            options,
-            topic(topics.POLICIES),
-            ends,
-            book,
-            on_news=lambda: lanes.offer_all(),  # noqa: PLW0108 - it is bound below
-            on_ignored=metrics.policies_ignored.inc,
-        ),
-        gauges=gauges,
-        until_ms=int(settings.clock_until.timestamp() * 1000) if settings.clock_until else None,
-        wall=wall,
-    )
-    return lanes
+    def _topic(self, name: str) -> str:
+        return topic_name(self._settings, name)
+
+    def lanes(self, factory: LaneFactory, book: Book | None) -> Lanes:
+        """The lanes, with nothing read and nobody assigned."""
+        settings, wall = self._settings, self._settings.clock == "wall"
+        lanes = Lanes(
+            sources=self._sources,
+            ends=self._ends,
+            factory=factory,
+            new_producer=self._producer,
+            changelog=ChangelogReader(
+                self._options,
+                self._topic(self._stage.state),
+                self._ends,
+                lambda records: lanes.recovering(records),  # noqa: PLW0108 - it is bound below
+            ),
+            feeds=self._feeds(lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
+            policies=self._policies(book, lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
+            gauges=Gauges(self._metrics, wall=wall),
+            until_ms=int(settings.clock_until.timestamp() * 1000) if settings.clock_until else None,
+            wall=wall,
+        )
+        return lanes
+
+    def _producer(self, partition: int) -> LaneProducer:
+        return LaneProducer(
+            self._options,
+            group=group_id(self._settings, self._stage),
+            partition=partition,
+            topic=self._topic,
+            agent=AGENT,
+            stage=self._stage,
+        )
+
+    def _feeds(self, on_news: Callable[[], None]) -> Feeds | NoFeeds:
+        if not self._stage.heartbeats:
+            return NoFeeds()
+        return Feeds(self._options, self._topic(EventTopic.FEEDS), self._ends, on_news)
+
+    def _policies(self, book: Book | None, on_news: Callable[[], None]) -> Policies | None:
+        if book is None:
+            return None
+        topic, on_ignored = self._topic(POLICIES), self._metrics.policies_ignored.inc
+        return Policies(self._options, topic, self._ends, book, on_news=on_news, on_ignored=on_ignored)

@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 _offset = attrgetter("offset")
 
 
+class NoFeeds:
+    """In place of `Feeds` where a stage takes up no heartbeats."""
+
+    end = 0
+
+    async def start(self) -> None:
+        """Does nothing."""
+
+    async def need(self, position: int) -> None:
+        """Has all there is."""
+
+    async def stop(self) -> None:
+        """Does nothing."""
+
+    def since(self, position: int) -> Sequence[SourceRecord]:  # noqa: ARG002 - as of Feeds
+        """Nothing."""
+        return ()
+
+
 class Feeds:
     """The one partition of `feeds`, from the lowest position that an owned lane needed so far, kept up to date."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from faust.types import TP
 
-    from streams.agents.feeds import Feeds
+    from streams.agents.feeds import Feeds, NoFeeds
     from streams.agents.gauges import Gauges
     from streams.agents.policies import Policies
     from streams.agents.recovery import ChangelogReader, Ends
@@ -47,7 +47,7 @@ class Lanes:
         new_producer: Callable[[int], LaneProducer],
         ends: Ends,
         changelog: ChangelogReader,
-        feeds: Feeds,
+        feeds: Feeds | NoFeeds,
         gauges: Gauges,
         until_ms: int | None,
         wall: bool,
@@ -110,7 +110,7 @@ class Lanes:
         """Closes them."""
         await asyncio.gather(*(one.stop() for one in self._readers()))
 
-    def _readers(self) -> Iterable[Ends | ChangelogReader | Feeds | Policies]:
+    def _readers(self) -> Iterable[Ends | ChangelogReader | Feeds | NoFeeds | Policies]:
         yield from (self.ends, self.changelog, self.feeds)
         if self.policies is not None:
             yield self.policies
@@ -269,6 +269,6 @@ class Lanes:
         return ends
 
 
-def source_names(topic: Callable[[str], str]) -> dict[str, str]:
+def source_names(topic: Callable[[str], str], sources: Iterable[str] = topics.SOURCES) -> dict[str, str]:
     """The sources by name, with their topics on the cluster."""
-    return {str(name): topic(name) for name in topics.SOURCES}
+    return {str(name): topic(name) for name in sources}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import MutableMapping
 
-    from streams.agents.feeds import Feeds
+    from streams.agents.feeds import Feeds, NoFeeds
     from streams.agents.gauges import Gauges
     from streams.agents.policies import Policies
     from streams.agents.transactions import LaneProducer
@@ -51,7 +51,7 @@ class OwnedLane:
         self._gauges = gauges
         self._seen: object = None
 
-    def signature(self, feeds: Feeds) -> object:
+    def signature(self, feeds: Feeds | NoFeeds) -> object:
         """What a drain depends on: while it stays the same, a drain that had nothing to do will have nothing to do."""
         return self.buffer.version, self.buffer.behind, self.horizon_ms, feeds.end, self._policy
 
@@ -59,7 +59,7 @@ class OwnedLane:
     def _policy(self) -> str | None:
         return None if self.policies is None else self.policies.in_force
 
-    def wants(self, feeds: Feeds) -> bool:
+    def wants(self, feeds: Feeds | NoFeeds) -> bool:
         """Whether a drain may find something to do."""
         return not self.busy and not self.closed and self.buffer.known and self._seen != self.signature(feeds)
 
@@ -76,7 +76,7 @@ class OwnedLane:
             return 0.0
         return min(0.999, max(0.0, (self.now_ms - self.first_ms) / (until_ms - self.first_ms)))
 
-    def drain(self, feeds: Feeds) -> Effects | None:
+    def drain(self, feeds: Feeds | NoFeeds) -> Effects | None:
         """The effects of what is here, or None if there is nothing to do until something changes."""
         signature = self.signature(feeds)
         began = clock.monotonic()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 from aiokafka.errors import KafkaError
 
-from schemas import topics
-from schemas.events import Topic
 from streams.agents.app import WorkerApp, group_id
 from streams.agents.exits import Exit, leave, leave_on
+from streams.agents.stage import BORROWERS
 from streams.agents.watchdog import Watchdog
 from streams.errors import Unavailable
 from streams.health import serve
@@ -22,30 +21,36 @@ from streams.kafka.topics import require_topics
 if TYPE_CHECKING:
     from streams.agents.lanes import LaneFactory
     from streams.agents.policies import Book
+    from streams.agents.stage import Stage
     from streams.metrics import Metrics
     from streams.settings import Settings
 
 STOP_SECONDS_MAX = 12.0
 """A graceful stop that takes longer has failed: a transaction's deadline and some."""
 
-USED = (*topics.SOURCES, Topic.FEEDS, topics.POLICIES, topics.STATE, topics.ALERTS, topics.DEAD_LETTERS, topics.ORDER)
-"""The topics that a worker reads or writes."""
-
 log = structlog.get_logger(__name__)
 
 
-async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics, book: Book | None = None) -> int:
-    """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start.
+async def run_worker(
+    settings: Settings,
+    factory: LaneFactory,
+    metrics: Metrics,
+    book: Book | None = None,
+    stage: Stage = BORROWERS,
+) -> int:
+    """Runs a worker of a stage until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start.
 
     `book` takes up the policies of their topic; without it the logic goes by the one that it began with.
     """
     asked = _stop_signal()
-    app = WorkerApp(settings, factory, metrics, book)
+    app = WorkerApp(settings, factory, metrics, book, stage)
     watchdog = Watchdog(app.stalled_since)
     async with serve(settings, ready=lambda: app.ready, registry=metrics.registry):
-        await _connect(app, settings)
+        await _connect(app, settings, stage)
         watchdog.start()
-        log.info("worker.starting", group=group_id(settings), instance=settings.instance_id, clock=settings.clock)
+        log.info(
+            "worker.starting", group=group_id(settings, stage), instance=settings.instance_id, clock=settings.clock
+        )
         running = asyncio.create_task(app.start())
         running.add_done_callback(_started)
         await asked.wait()
@@ -57,12 +62,12 @@ async def run_worker(settings: Settings, factory: LaneFactory, metrics: Metrics,
     return Exit.OK
 
 
-async def _connect(app: WorkerApp, settings: Settings) -> None:
+async def _connect(app: WorkerApp, settings: Settings, stage: Stage) -> None:
     """Checks the topics while it opens connections: after a crash each round trip counts."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # What goes wrong here is said once, by us.
     connecting = asyncio.create_task(app.lanes.connect())
     try:
-        await require_topics(settings, USED)
+        await require_topics(settings, stage.used)
         await connecting
     except BaseException as error:
         connecting.cancel()

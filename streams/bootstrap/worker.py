@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from streams.agents.stage import BORROWERS, PORTFOLIO, Stage
 from streams.agents.worker import run_worker
 from streams.bootstrap.logs import log_as_json
+from streams.bootstrap.policy import load_detectors
 from streams.bootstrap.policy_book import load_book
 from streams.engine.lane import Lane, LaneSettings
+from streams.engine.portfolio.judging import Rules, rules_of
+from streams.engine.portfolio.lane import PortfolioLane
 from streams.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
 
     from streams.agents.lanes import LaneFactory
     from streams.bootstrap.policy_book import PolicyBook
@@ -23,16 +27,17 @@ EVENT_STEP_MS = 3_600_000
 """With the clock `event` a tick stands at each whole hour."""
 
 
-def run(settings: Settings, factory: LaneFactory | None = None) -> int:
-    """Runs a worker until SIGTERM or SIGINT and returns its exit code.
+def run(settings: Settings, factory: LaneFactory | None = None, stage: Stage = BORROWERS) -> int:
+    """Runs a worker of a stage until SIGTERM or SIGINT and returns its exit code.
 
     `factory` makes the logic of a lane of its partition and states; without it the product's.
     """
     log_as_json()
     if factory is not None:
-        return asyncio.run(run_worker(settings, factory, Metrics.of_process()))
+        return asyncio.run(run_worker(settings, factory, Metrics.of_process(), stage=stage))
     book = load_book(settings.policy_file)
-    return asyncio.run(run_worker(settings, lane_factory(settings, book), Metrics.of_process(), book))
+    logic = portfolio_factory(settings, book) if stage is PORTFOLIO else lane_factory(settings, book)
+    return asyncio.run(run_worker(settings, logic, Metrics.of_process(), book, stage))
 
 
 def lane_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFactory:
@@ -52,6 +57,29 @@ def lane_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFact
         return Lane(base, lane_settings(settings, partition), states, engine_of)
 
     return lane
+
+
+def portfolio_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFactory:
+    """Makes the lanes of the second hop. Raises Misconfigured for a bad policy file."""
+    policies = book or load_book(settings.policy_file)
+    rules_by = rules_in(policies)
+
+    def lane(partition: int, states: MutableMapping[bytes, bytes]) -> PortfolioLane:
+        base = rules_by(policies.base.version)
+        assert base is not None, "a book begins with its base"
+        return PortfolioLane(base, lane_settings(settings, partition), states, rules_by)
+
+    return lane
+
+
+def rules_in(book: PolicyBook) -> Callable[[str], Rules | None]:
+    """The rules of the second hop by the version of a policy, None for one that is not known."""
+
+    def rules_by(version: str) -> Rules | None:
+        policy = book.policy(version)
+        return None if policy is None else rules_of(version, load_detectors(policy))
+
+    return rules_by
 
 
 def lane_settings(settings: Settings, partition: int) -> LaneSettings:

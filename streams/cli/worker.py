@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
 import typer
 
+from streams.agents.stage import STAGES
 from streams.bootstrap.worker import run
 from streams.cli.options import Bootstrap, TopicPrefix
 from streams.settings import load
 
+StageName = StrEnum("StageName", {name: name for name in STAGES})  # type: ignore[misc]  # the stages there are
 
-def worker(bootstrap: Bootstrap = None, topic_prefix: TopicPrefix = None) -> None:
+
+def worker(
+    stage: Annotated[
+        StageName, typer.Option(help="`borrowers`, or `portfolio`: cohorts and shared contacts, from what those tell.")
+    ] = StageName("borrowers"),
+    bootstrap: Bootstrap = None,
+    topic_prefix: TopicPrefix = None,
+) -> None:
     """Read events, keep the borrowers' states and raise alerts, until SIGTERM or Ctrl-C. Start more to scale out.
 
-    Give each worker a fixed EWS_INSTANCE_ID of its own, so that a restart takes up its lanes at once.
+    Cohorts and shared contacts are judged by workers of a second stage, processes of their own. Give each worker of a
+    stage a fixed EWS_INSTANCE_ID, so that a restart takes up its lanes at once.
 
     Example:
         ews worker
+        ews worker --stage portfolio
         EWS_INSTANCE_ID=worker-1 ews worker --bootstrap kafka-1:9092
     """
-    raise typer.Exit(run(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix)))
+    raise typer.Exit(run(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix), stage=STAGES[stage]))

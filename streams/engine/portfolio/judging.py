@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from streams.engine.borrower import Borrower
 from streams.engine.calendar import DAY_MS
 from streams.engine.detector import BorrowerView
-from streams.engine.episodes import Scene, reconcile
+from streams.engine.episodes import Scene, reconcile, retire
 from streams.engine.portfolio.cohort import view_of
-from streams.engine.portfolio.detector import CohortDetector, LinkDetector
+from streams.engine.portfolio.detector import CohortDetector, LinkDetector, PortfolioDetector
 from streams.engine.portfolio.link import LinkView
 
 if TYPE_CHECKING:
@@ -30,14 +30,17 @@ class Rules(NamedTuple):
     version: str
     cohorts: Sequence[CohortDetector]
     links: Sequence[LinkDetector]
+    idle: Sequence[Detector] = ()
+    """Those that are turned off: what they have open ends."""
 
 
 def rules_of(version: str, detectors: Sequence[Detector]) -> Rules:
-    """Those of a policy's detectors that look across borrowers and are not turned off."""
+    """Those of a policy's detectors that look across borrowers."""
     return Rules(
         version,
         [d for d in detectors if isinstance(d, CohortDetector) and d.enabled],
         [d for d in detectors if isinstance(d, LinkDetector) and d.enabled],
+        [d for d in detectors if isinstance(d, PortfolioDetector) and not d.enabled],
     )
 
 
@@ -58,10 +61,11 @@ def judge_cohort(rules: Rules, name: str, cohort: Cohort, close: Close) -> Itera
     cohort.settle(close.day)
     view = view_of(name, cohort, close.day)
     owner = Borrower(episodes=cohort.episodes)
+    scene = _scene(rules, name, owner, close)
+    alerts = [*_retired(rules, scene)]
     for detector in rules.cohorts:
-        for alert in reconcile(_scene(rules, name, owner, close), detector, list(detector.judge_cohort(view))):
-            data = alert.data.model_copy(update={"scope": "cohort"})
-            yield alert.model_copy(update={"source": SOURCE, "data": data})
+        alerts += reconcile(scene, detector, list(detector.judge_cohort(view)))
+    yield from (_signed(alert, scope="cohort") for alert in alerts)
     cohort.episodes = owner.episodes
     cohort.close(close.day)
 
@@ -70,16 +74,29 @@ def judge_link(rules: Rules, name: str, link: Link, close: Close) -> Iterator[Al
     """Settle a link for a day and judge what its borrowers have in common."""
     link.settle(close.day)
     view = LinkView(name, close.day, link.members)
-    for detector in rules.links:
-        said = dict(detector.judge_link(view))
-        for borrower in sorted(said.keys() | link.episodes.keys()):
-            owner = Borrower(episodes=link.episodes.get(borrower, []))
-            findings = [said[borrower]] if borrower in said else []
-            for alert in reconcile(_scene(rules, borrower, owner, close), detector, findings):
-                data = alert.data.model_copy(update={"loan": None})  # The link took its place: one episode for each.
-                yield alert.model_copy(update={"source": SOURCE, "data": data})
-            link.episodes[borrower] = owner.episodes
+    said = [(detector, dict(detector.judge_link(view))) for detector in rules.links]
+    for borrower in sorted({borrower for _, findings in said for borrower in findings} | link.episodes.keys()):
+        owner = Borrower(episodes=link.episodes.get(borrower, []))
+        scene = _scene(rules, borrower, owner, close)
+        alerts = [*_retired(rules, scene)]
+        for detector, findings in said:
+            alerts += reconcile(scene, detector, [findings[borrower]] if borrower in findings else [])
+        link.episodes[borrower] = owner.episodes
+        # In the place of the loan stood the link: there is one episode for each.
+        yield from (_signed(alert, loan=None) for alert in alerts)
     link.close()
+
+
+def _retired(rules: Rules, scene: Scene) -> Iterator[Alert]:
+    """The last word on what detectors have open that a policy has turned off since."""
+    for detector in rules.idle:
+        for episode in scene.borrower.episodes:
+            if episode.is_open and episode.detector == detector.key:
+                yield retire(scene, detector, episode, "turned this detector off")
+
+
+def _signed(alert: Alert, **data: str | None) -> Alert:
+    return alert.model_copy(update={"source": SOURCE, "data": alert.data.model_copy(update=data)})
 
 
 def _scene(rules: Rules, subject: str, owner: Borrower, close: Close) -> Scene:

@@ -56,8 +56,16 @@ class Position(msgspec.Struct, array_like=True):
 class PortfolioLane:
     """See `streams.engine.drain.LaneLogic` for who calls what when."""
 
-    def __init__(self, rules: Rules, settings: LaneSettings, states: MutableMapping[bytes, bytes]) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        rules: Rules,
+        settings: LaneSettings,
+        states: MutableMapping[bytes, bytes],
+        rules_of: Callable[[str], Rules | None] = lambda _: None,
+    ) -> None:
+        """`rules_of` gives the rules of the other policies that there are, by version."""
+        self._base = self._rules = rules
+        self._rules_of = rules_of
         self._settings = settings
         self._states = states
         kept = states.get(LANE_KEY)
@@ -110,10 +118,16 @@ class PortfolioLane:
             for record in inbox.records.get(topic, ()):
                 if record.offset >= start:
                     self._take(topic, record)
+        self._go_by(inbox.policy)
         judged = 0
         while judged < JUDGED_MAX and (day := self._next_day()) is not None:
             judged += self._close(day)
         return self._finish()
+
+    def _go_by(self, version: str | None) -> None:
+        """The policy of the days that are judged next: the one in force, as far as it is known."""
+        rules = self._base if version in {None, self._base.version} else self._rules_of(str(version))
+        self._rules = rules or self._rules
 
     def repeat(
         self, steps: Sequence[list[Any]], fetch: Callable[[str, int, int], Sequence[SourceRecord]]
@@ -121,6 +135,7 @@ class PortfolioLane:
         """Do again what an order record says, with the records that `fetch(topic, first, next)` gives."""
         for step in steps:
             if step[0] == TICK:
+                self._go_by(step[2])
                 self._close(step[1] // DAY_MS - 1)
             else:
                 for record in fetch(step[1], step[2], step[3]):
@@ -238,5 +253,5 @@ class PortfolioLane:
         offsets = self._position.offsets
         effects.positions = {step[1]: offsets[step[1]] for step in self._steps if step[0] == "run"}
         effects.order = orjson.dumps({"v": ORDER_VERSION, "lane": self._settings._asdict(), "steps": self._steps})
-        effects.now_ms = self.now_ms
+        effects.now_ms, effects.policy = self.now_ms, self._rules.version
         return effects

@@ -8,10 +8,12 @@ from pydantic import Field
 from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine.arrears import Arrears, arrears_of, no_longer_overdue
-from streams.engine.calendar import HOUR_MS, local_day, midnight_ms
+from streams.engine.balances import BALANCE, accounts, balance_at
+from streams.engine.calendar import DAY_MS, HOUR_MS, local_day, midnight_ms
+from streams.engine.codes import ABSENT, BILLS, CASH, FINANCIAL, QUASI_CASH, TRANSACTION
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
 from streams.engine.loan import ACTIVE, STANDS
-from streams.engine.measure import Kind, Measure, closing, total
+from streams.engine.measure import Kind, Measure, total
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from streams.engine.borrower import Episode
     from streams.engine.loan import Installment
 
-TRANSACTION = "ews.transaction.booked.v1"
+TRANSFERS = CASH | QUASI_CASH | FINANCIAL | {ABSENT, "4829", "6211"}
+"""Merchant categories by which money itself is moved: none at all (a transfer), cash, remittances, securities."""
+DAYS = 8
 
 
 class DrainAfterMiss(Detector):
@@ -27,13 +31,14 @@ class DrainAfterMiss(Detector):
 
     Why: money that was there and went elsewhere is unwillingness, not inability: assets are being moved away.
     Settings: a higher `share_min` asks for more certainty; `cover_min` is how much of the installment the balance must
-    have covered (0 looks at empty accounts too, and is noisy).
-    Known false alarms: rent and other standing orders on the same day; a transfer to an own savings account.
+    have covered (0 looks at empty accounts too, and is noisy); purposes in `bills` and purchases are no transfer.
+    Known false alarms: rent without a purpose code on the same day; a transfer to an own savings account elsewhere.
     First step: call at once, name the payment that was possible, and have a senior collector decide on firm steps.
     Source: assumption.
     """
 
     key: ClassVar[str] = "drain_after_miss"
+    version: ClassVar[int] = 2
     listens: ClassVar[frozenset[str]] = frozenset(
         {
             TRANSACTION, "ews.repayment.received.v1", "ews.repayment.returned.v1", "ews.loan.schedule_changed.v1",
@@ -49,19 +54,27 @@ class DrainAfterMiss(Detector):
     cover_min: float = Field(
         default=1.0, ge=0, description="Balance at the miss over the amount of the missed installment"
     )
+    bills: frozenset[str] = Field(default=BILLS, description="Purposes of what is paid each month: no transfer")
 
     def measures(self) -> tuple[Measure, ...]:
-        """Hourly outflows and closing balances of the last days."""
-        return self._out, self._balance
+        """Hourly transfers out with their latest events, and closing balances of the last days."""
+        return self._out, self._transfers, BALANCE
+
+    def quiet(self) -> tuple[Measure, ...]:
+        """Balances are looked at when money goes out after a miss."""
+        return (BALANCE,)
 
     @cached_property
     def _out(self) -> Measure:
-        where = (("indicator", frozenset({"DBIT"})),)
-        return Measure("outflow.hourly", TRANSACTION, Kind.TOTAL, 8, where, value="amount_minor", bucket_ms=HOUR_MS)
+        where = (("indicator", frozenset({"DBIT"})), ("mcc", frozenset(TRANSFERS)))
+        return Measure(
+            "transfers.hourly", TRANSACTION, Kind.TOTAL, DAYS, where, value="amount_minor", bucket_ms=HOUR_MS,
+            unless=(("purpose", self.bills),),
+        )  # fmt: skip
 
     @cached_property
-    def _balance(self) -> Measure:
-        return Measure("balance.hourly", TRANSACTION, Kind.CLOSING, 8, value="balance_after_minor", bucket_ms=HOUR_MS)
+    def _transfers(self) -> Measure:
+        return self._out._replace(name="transfers.last", kind=Kind.LAST, bucket_ms=DAY_MS, per="currency")
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """The outflow after each recent miss; an episode goes on while its run of days past due does."""
@@ -85,7 +98,7 @@ class DrainAfterMiss(Detector):
     def _weigh(self, view: BorrowerView, arrears: Arrears, line: Installment) -> Iterator[Finding]:
         loan = arrears.loan
         missed_ms = midnight_ms(line.due + 1, loan.zone)
-        balance = closing(self._balance, view.store(self._balance, loan.currency), missed_ms)
+        balance = balance_at(view, BALANCE, loan.currency, missed_ms)
         if (
             line.cleared is not None
             or missed_ms > view.complete_ms(loan.source)
@@ -93,36 +106,31 @@ class DrainAfterMiss(Detector):
             or balance < self.cover_min * line.amount
         ):
             return
-        _, left = total(
-            self._out, view.store(self._out, loan.currency), missed_ms, missed_ms + self.window_hours * HOUR_MS
-        )
+        until_ms = missed_ms + self.window_hours * HOUR_MS
+        _, left = total(self._out, view.store(self._out, loan.currency), missed_ms, until_ms)
         paid = sum(p.amount for p in loan.payments if p.state == STANDS and p.valued > line.due)
         share = max(0, left - paid) / balance
         if share >= self.share_min:
+            window = f"PT{self.window_hours}H"
+            seen = view.store(self._transfers, loan.currency).seen
             yield Finding(
-                loan.id,
-                line.due,
-                1,
-                Severity.HIGH,
+                loan.id, line.due, 1, Severity.HIGH,
                 f"{share:.0%} of the balance left within {self.window_hours} hours after installment {line.number}.",
                 (
                     alerts.Measure(
-                        name="outflow_share",
-                        value=round(share, 4),
-                        threshold=self.share_min,
-                        window=f"PT{self.window_hours}H",
+                        name="outflow_share", value=round(share, 4), threshold=self.share_min, window=window
                     ),
                     alerts.Measure(name="balance_at_miss_minor", value=balance),
                 ),
-                arrears.evidence,
-            )
+                (*arrears.evidence, *(entry.event for entry in seen if missed_ms <= entry.at < until_ms)),
+            )  # fmt: skip
 
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """When the next miss becomes known: what left the account before that is weighed then."""
         for loan in view.loans:
             day = view.day(loan)
             line = next((line for line in loan.installments if line.due >= day and line.cleared is None), None)
-            if line is not None and loan.status == ACTIVE and view.store(self._balance, loan.currency).buckets:
+            if line is not None and loan.status == ACTIVE and any(accounts(view, BALANCE, loan.currency)):
                 yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:

@@ -87,7 +87,8 @@ class Engine:
         ]
         self._asked_by = {detector.key: {m.key for m in detector.measures()} for detector in self.detectors}
         self._stirred_by = {
-            detector.key: self._asked_by[detector.key] - {m.key for m in detector.quiet()} for detector in self.detectors
+            detector.key: self._asked_by[detector.key] - {m.key for m in detector.quiet()}
+            for detector in self.detectors
         }
 
     @property

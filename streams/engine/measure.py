@@ -87,9 +87,9 @@ class Measure(NamedTuple):
         return self.value is not None and self.value.endswith("_minor") and self.kind is not Kind.LAST
 
     def matches(self, data: object) -> bool:
-        """Whether an event's data passes the filter."""
-        return all(getattr(data, name) in allowed for name, allowed in self.where) and not any(
-            getattr(data, name) in barred for name, barred in self.unless
+        """Whether an event's data passes the filter. What is absent is `''` there."""
+        return all((getattr(data, name) or "") in allowed for name, allowed in self.where) and not any(
+            (getattr(data, name) or "") in barred for name, barred in self.unless
         )
 
     def part_of(self, data: object) -> str:
@@ -174,7 +174,7 @@ def update(measure: Measure, store: Store, fact: Occurrence, now_ms: int) -> boo
     if measure.kind is Kind.DISTINCT:
         _see(measure, store, Seen(fact.at_ms, _thing(measure, fact, store), fact.event_id, fact.source))
     elif measure.kind is Kind.LAST:
-        insort(store.seen, Seen(fact.at_ms, value, fact.event_id, fact.source), key=_at)
+        _insert(store.seen, Seen(fact.at_ms, value, fact.event_id, fact.source))
         del store.seen[:-LAST_MAX]
     elif measure.kind is Kind.LEVEL:
         _level(measure, store, fact, value)
@@ -229,11 +229,7 @@ def _level(measure: Measure, store: Store, fact: Occurrence, value: int) -> None
 
 
 def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> None:
-    at = number_of(measure, occurred_ms)
-    index = bisect_left(store.buckets, at, key=_at)
-    if index == len(store.buckets) or store.buckets[index].at != at:
-        store.buckets.insert(index, Bucket(at, 0, 0))
-    entry = store.buckets[index]
+    entry = _bucket_of(store.buckets, number_of(measure, occurred_ms))
     if measure.kind is not Kind.TOTAL:
         if occurred_ms >= entry.count:
             entry.count, entry.amount = occurred_ms, value
@@ -242,6 +238,24 @@ def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> Non
     entry.amount += value
     store.count += 1
     store.amount += value
+
+
+def _bucket_of(buckets: list[Bucket], at: int) -> Bucket:
+    """The bucket of that number, made if it is not there. Mostly it is the last one."""
+    if buckets and buckets[-1].at == at:
+        return buckets[-1]
+    index = bisect_left(buckets, at, key=_at) if buckets and buckets[-1].at > at else len(buckets)
+    if index == len(buckets) or buckets[index].at != at:
+        buckets.insert(index, Bucket(at, 0, 0))
+    return buckets[index]
+
+
+def _insert(entries: list[Seen], new: Seen) -> None:
+    """Keep what occurred in order. Mostly it is the latest."""
+    if not entries or entries[-1].at <= new.at:
+        entries.append(new)
+    else:
+        insort(entries, new, key=_at)
 
 
 def _see(measure: Measure, store: Store, new: Seen) -> None:

@@ -109,3 +109,23 @@ def test_a_late_balance_does_not_replace_a_newer_one_of_the_same_hour() -> None:
         booked(32, -400, 100),
     ]
     assert [] == world().play(*facts, until=40).said()
+
+
+def test_bills_and_purchases_move_no_assets() -> None:
+    """Rent is paid whatever happens, and what is bought is not put aside; cash is."""
+    # 28 balance 2000   30 due   32 rent / shop / cash 1500
+    rent = world().play(*full(), booked(32, -1_500, 500, purpose="RENT"), until=40)
+    shop = world().play(*full(), booked(32, -1_500, 500, mcc="5399"), until=40)
+    cash = booked(32, -1_500, 500, mcc="6011")
+    told = world().play(*full(), cash, until=40)
+    assert [] == rent.said() == shop.said()
+    assert [(32, "opened", 1)] == told.told(KEY)
+    assert cash.id in told.alerts[0].data.evidence
+
+
+def test_accounts_are_added_up() -> None:
+    """A transfer between two accounts of the borrower takes nothing away from the other one's balance."""
+    # 28 balances 2000 and 4000   30 due   32 out 1200 of 6000
+    other = booked(28, 100, 4_000, account="a-2")
+    told = world().play(*full(), other, booked(32, -1_200, 800), until=40)
+    assert [] == told.said()

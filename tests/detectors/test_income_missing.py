@@ -90,3 +90,14 @@ def test_expires_when_the_incomes_are_a_year_old() -> None:
     told = world().play(*salary(0, 30, 60), until=500)
     assert "expired" == told.alerts[-1].data.resolution
     assert {} == told.borrowers()
+
+
+def test_a_balance_that_rose_shows_an_income_that_was_not_told() -> None:
+    """What was bought since leaves more in the account than before the usual day: the income has come."""
+    # 0 30 60 salary   88 balance 500   91 purchase, balance 5400   96 silence   97 the salary of 90 is told
+    seen = [booked(88, -10, 500), booked(91, -100, 5_400)]
+    told = world().play(*salary(0, 30, 60), *seen, *salary(90, recorded=at(97)), until=99)
+    assert [] == told.said()
+    # 88 balance 500   91 purchase, balance 400   96 alert
+    poor = world().play(*salary(0, 30, 60), booked(88, -10, 500), booked(91, -100, 400), until=99)
+    assert [(96, "opened", 1)] == poor.told(KEY)

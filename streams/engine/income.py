@@ -1,0 +1,78 @@
+"""Recurring income as detectors see it: payments of a few days put together, how often they come, and how much a month.
+
+Each currency is kept by itself; the one that paid last is looked at.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+from streams.engine.calendar import local_day
+from streams.engine.codes import TRANSACTION
+from streams.engine.measure import Kind, Measure
+
+if TYPE_CHECKING:
+    from streams.engine.detector import BorrowerView
+
+WINDOW_DAYS = 365
+TOGETHER_DAYS = 3
+"""Payments within so many days are one income: a salary in two parts."""
+MONTH_DAYS = 30.4
+MONTHLY_FROM = 20
+"""Incomes at least so many days apart are monthly ones: each stands for itself."""
+RECENT = 3
+
+
+class Income(NamedTuple):
+    """One income: the local day of its first part, the sum, its last event, and where that came from."""
+
+    day: int
+    amount: int
+    event: str
+    source: str
+
+
+class Incomes(NamedTuple):
+    """The latest incomes of a borrower in one currency, oldest first."""
+
+    currency: str
+    payments: list[Income]
+    first_ms: int
+    """When the oldest one that is kept came."""
+
+    @property
+    def gap(self) -> float:
+        """The usual number of days between two; 0 with less than two."""
+        return median(b.day - a.day for a, b in pairwise(self.payments)) if len(self.payments) > 1 else 0
+
+    @property
+    def monthly(self) -> float:
+        """What comes in a month, by the median of the last three (monthly) or of all."""
+        if self.gap >= MONTHLY_FROM:
+            return median(p.amount for p in self.payments[-RECENT:]) / max(1, round(self.gap / MONTH_DAYS))
+        return median(p.amount for p in self.payments) * MONTH_DAYS / self.gap
+
+
+def income_measure(purposes: frozenset[str]) -> Measure:
+    """The latest credits with such a purpose, for each currency."""
+    where = (("indicator", frozenset({"CRDT"})), ("purpose", purposes))
+    return Measure("income.last", TRANSACTION, Kind.LAST, WINDOW_DAYS, where, value="amount_minor", per="currency")
+
+
+def incomes(view: BorrowerView, measure: Measure) -> Incomes | None:
+    """The incomes in the currency that was paid last, or None if there is none."""
+    kept = [(store.seen[-1].at, part, store.seen) for part, store in view.stores(measure) if store.seen]
+    if not kept:
+        return None
+    _, currency, seen = max(kept, key=lambda entry: entry[:2])
+    payments: list[Income] = []
+    for entry in seen:
+        day = local_day(entry.at, view.zone)
+        if payments and day - payments[-1].day <= TOGETHER_DAYS:
+            first = payments[-1]
+            payments[-1] = Income(first.day, first.amount + entry.what, entry.event, entry.source)
+        else:
+            payments.append(Income(day, entry.what, entry.event, entry.source))
+    return Incomes(currency, payments, seen[0].at)

@@ -14,12 +14,16 @@ from tests.builders import (
     filed,
     heartbeat,
     inquired,
+    moved,
     opened,
     paid,
+    promised,
     rescheduled,
     returned,
     scored,
     tradeline,
+    tried,
+    worth,
 )
 
 LAST_DAY = 110
@@ -32,7 +36,7 @@ names = st.integers(1, 8).map(lambda number: f"p-{number}")
 moves = st.one_of(
     st.tuples(st.just("paid"), days, amounts, names, st.integers(0, 12)),
     st.tuples(st.just("paid"), days, amounts, names, st.just(0)),
-    st.tuples(st.just("returned"), days, amounts, names, st.sampled_from(["AM04", "AC04"])),
+    st.tuples(st.just("returned"), days, amounts, names, st.sampled_from(["AM04", "AC04", "MD07"])),
     st.tuples(st.just("salary"), st.integers(0, 3), amounts, names, st.integers(-2, 9)),
     st.tuples(st.just("booked"), days, amounts, names, st.sampled_from([1, -1])),
     st.tuples(st.just("inquired"), days, amounts, names, st.sampled_from([0, 0, 3])),
@@ -44,12 +48,16 @@ moves = st.one_of(
         st.just("changed"), days, amounts, names, st.sampled_from(["extension", "re_age", "forbearance", "plan"])
     ),
     st.tuples(st.just("ended"), days, amounts, names, st.booleans()),
+    st.tuples(st.just("promised"), days, amounts, names, st.integers(-3, 9)),
+    st.tuples(st.just("worth"), days, amounts, names, st.sampled_from([1, 2, 3])),
+    st.tuples(st.just("tried"), days, amounts, names, st.sampled_from(["", "", "undeliverable", "reached"])),
+    st.tuples(st.just("moved"), days, amounts, names, st.sampled_from(["device", "phone", "email"])),
     st.tuples(st.just("foreign"), days, amounts, names, st.none()),
     st.tuples(st.just("heartbeat"), st.integers(0, LAST_DAY), amounts, names, st.sampled_from([0, 1, 5])),
 )
 
 
-def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: PLR0911 - a table of moves
+def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: C901, PLR0911 - a table of moves
     kind, day, amount, name, detail = move
     loan = f"{loan}-{who}"
     if kind == "paid":
@@ -65,6 +73,8 @@ def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: PLR0
         return [inquired(day, name, subject=who, recorded=known)]
     if kind in {"shopped", "tradeline", "scored", "filed"}:
         return [_of_the_bureau(move, who)]
+    if kind in {"promised", "worth", "tried", "moved"}:
+        return [_of_collection(move, who, loan)]
     if kind == "changed":
         dues = [] if detail == "forbearance" else [int(day) + 10, int(day) + 40]
         return [
@@ -88,6 +98,17 @@ def _of_the_bureau(move: tuple, who: str) -> events.Event:
     return filed(day, detail, name, subject=who)
 
 
+def _of_collection(move: tuple, who: str, loan: str) -> events.Event:
+    kind, day, amount, name, detail = move
+    if kind == "promised":
+        return promised(day, int(day) + detail, amount, loan=loan, promise=name, subject=who)
+    if kind == "worth":
+        return worth(day, amount * detail, loan=loan, subject=who)
+    if kind == "tried":
+        return tried(day, "sms" if amount % 2 else "call", contact=name, result=detail, subject=who)
+    return moved(day, detail, subject=who)
+
+
 @st.composite
 def lives(draw: st.DrawFn, most: int = 25) -> list[events.Event]:
     """Some events in any order, with different ids."""
@@ -95,7 +116,8 @@ def lives(draw: st.DrawFn, most: int = 25) -> list[events.Event]:
     for who in ("b-1", "b-2"):
         for loan in draw(st.lists(loans, unique=True, max_size=2)):
             day = draw(st.sampled_from([0, 0, 0, 20, 41]))
-            facts.append(opened([30, 60, 90], loan=f"{loan}-{who}", day=day, subject=who))
+            car = draw(st.sampled_from([None, {"kind": "car", "value_minor": 3_200}]))
+            facts.append(opened([30, 60, 90], loan=f"{loan}-{who}", day=day, subject=who, collateral=car))
         if draw(st.booleans()):
             facts += [booked(day, 5_000, 6_000, purpose="SALA", subject=who) for day in (1, 31, 61)]
     for move in draw(st.lists(moves, max_size=most)):

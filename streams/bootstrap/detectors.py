@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args, get_origin
@@ -11,14 +12,19 @@ from annotated_types import Ge, Gt, Le, Lt
 from schemas.alerts import Severity
 from streams.bootstrap.policies import plain
 from streams.bootstrap.policy import detector_class, load_detectors
+from streams.errors import Misconfigured, Unavailable
+from streams.history.outcomes import from_files, from_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
 
     from streams.engine.detector import Detector
     from streams.engine.policy import Policy
+    from streams.history.outcomes import Precision
+    from streams.settings import Settings
 
 _BOUNDS = {Ge: ("ge", "at least"), Gt: ("gt", "above"), Le: ("le", "at most"), Lt: ("lt", "below")}
 
@@ -66,6 +72,26 @@ def portrait(key: str, policy: Policy) -> Portrait:
     """One detector. Raises Misconfigured for an unknown key or a bad policy."""
     detector_class(key)
     return next(one for one in portraits(policy) if one.key == key)
+
+
+def live_precision(
+    key: str, settings: Settings, files: tuple[Path, Path] | None, *, asked: bool
+) -> Precision | str | None:
+    """How a detector fared by the outcomes of its alerts: those of two files (alerts, outcomes), else of the cluster.
+
+    None where no cluster is set. One that is set and cannot be reached is a sentence, or if it was `asked` for an
+    error: raises Unavailable, Misconfigured.
+    """
+    if files is not None:
+        return from_files(key, *files)
+    if "bootstrap_servers" not in settings.model_fields_set:
+        return None
+    try:
+        return asyncio.run(from_topics(key, settings))
+    except (Unavailable, Misconfigured) as why:
+        if asked:
+            raise
+        return f"not known: {why}"
 
 
 def _portrait(detector: Detector) -> Portrait:

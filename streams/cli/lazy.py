@@ -27,6 +27,8 @@ COMMANDS = (
     Row("policies", "policies", "Show, check and apply the detectors' settings."),
     Row("detectors", "detectors", "List the detectors, or explain one."),
     Row("explain", "explain", "Show why an alert was raised, and make it again."),
+    Row("outcomes", "outcomes", "Say what became of alerts."),
+    Row("snooze", "snooze", "Ask for calm about a borrower or case."),
     Row("dead-letters", "dead_letters", "List rejected events, send them again."),
     Row("state", "state", "Export and inspect the borrowers' states."),
     Row("validate", "validate", "Check a file of events, a line for each bad one."),

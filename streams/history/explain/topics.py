@@ -27,19 +27,29 @@ EVERY = 1_000
 
 async def gather(settings: Settings, wanted: Wanted, progress: Progress) -> Material:
     """The material of an alert. Raises Rejected if it is not there; Unavailable, Misconfigured."""
-    where = f"the topic {settings.topic_prefix}{ALERTS} of {settings.bootstrap_servers}"
+    told = await find(settings, wanted)
+    assert told.partition is not None, "it was read of one"
+    key = told.alert.subject.encode()
+    async with reading(settings, ALERTS) as reader:
+        kept = [r async for r in (await reader.open(told.partition)).records() if r.key == key]
+    facts, cut = await _facts(settings, told, progress)
+    mine = [one for one in map(_told, kept) if one is not None]
+    return assembled(told, mine, facts, _where(settings), cut=cut)
+
+
+async def find(settings: Settings, wanted: Wanted) -> Told:
+    """The alert of an id. Raises Rejected if it is not there; Unavailable, Misconfigured."""
     count = (await partition_counts(settings, [ALERTS]))[ALERTS]
     async with reading(settings, ALERTS) as reader:
         for number in range(count):
             async for record in (await reader.open(number)).records():
                 if wanted.prefix in (record.value or b"") and (one := _told(record)) is not None:
                     wanted.offer(one)
-        told = wanted.found(where)
-        assert told.partition is not None, "it was read of one"
-        key = told.alert.subject.encode()
-        kept = [r async for r in (await reader.open(told.partition)).records() if r.key == key]
-    facts, cut = await _facts(settings, told, progress)
-    return assembled(told, [one for one in map(_told, kept) if one is not None], facts, where, cut=cut)
+    return wanted.found(_where(settings))
+
+
+def _where(settings: Settings) -> str:
+    return f"the topic {settings.topic_prefix}{ALERTS} of {settings.bootstrap_servers}"
 
 
 def _told(record: ConsumerRecord) -> Told | None:

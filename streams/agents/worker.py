@@ -38,7 +38,7 @@ async def run_worker(
     book: Book | None = None,
     stage: Stage = BORROWERS,
 ) -> int:
-    """Runs a worker of a stage until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start.
+    """Runs a worker until SIGTERM or SIGINT; the exit code. Raises Misconfigured or Unavailable at the start.
 
     `book` takes up the policies of their topic; without it the logic goes by the one that it began with.
     """

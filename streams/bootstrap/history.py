@@ -11,9 +11,11 @@ import orjson
 from streams import clock
 from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import HOUR_MS, ms_of
+from streams.engine.portfolio.judging import rules_of
 from streams.errors import Misconfigured
 from streams.history.files import STDIN, read_events
 from streams.history.ordering import keep_apart, replacing
+from streams.history.portfolio import SecondHop
 from streams.history.replay import Replayed, Sink, final_episodes, replay
 
 if TYPE_CHECKING:
@@ -28,19 +30,24 @@ def replay_files(
     *,
     alerts: Path | None,
     episodes: Path | None = None,
+    portfolio: Path | None = None,
     dead_letters: Path | None = None,
     policy_file: Path | None = None,
     until: datetime | None = None,
     live_from: datetime | None = None,
     progress: Callable[[int, int], None] = lambda _lines, _now_ms: None,
 ) -> Replayed:
-    """Replay files and write alerts, final episodes and dead letters as JSON lines. Raises Misconfigured."""
-    keep_apart((Path(file) for file in files if str(file) != STDIN), (alerts, episodes, dead_letters))
+    """Replay files and write alerts, final episodes and dead letters as JSON lines. Raises Misconfigured.
+
+    `portfolio` takes the alerts of the second hop: cohorts and shared contacts.
+    """
+    keep_apart((Path(file) for file in files if str(file) != STDIN), (alerts, episodes, portfolio, dead_letters))
     live_from_ms = None if live_from is None else ms_of(live_from)
     engine = load_engine(policy_file, live_from_ms)
     kept: list[bytes] = []
     with ExitStack() as stack:
         to_alerts = opened(stack, alerts)
+        to_portfolio = opened(stack, portfolio)
         # Not replaced at the end, but written at once: it tells why a replay with too many of them stopped.
         to_letters = None if dead_letters is None else stack.enter_context(_open(dead_letters))
 
@@ -54,12 +61,18 @@ def replay_files(
             if to_letters is not None:
                 to_letters.write(orjson.dumps({name: text.decode() for name, text in rejected.headers}) + b"\n")
 
+        second = None
+        if to_portfolio is not None:
+            rules = rules_of(engine.policy.version, engine.detectors)
+            second = SecondHop(rules, live_from_ms, lambda value: to_portfolio.write(value + b"\n"))
         lines = read_events(files, latest_ms=clock.now_ms() + HOUR_MS)
+        sink = Sink(alert, letter, progress, None if second is None else second.take)
         until_ms = None if until is None else ms_of(until)
-        done = replay(engine, lines, Sink(alert, letter, progress), until_ms=until_ms, live_from_ms=live_from_ms)
+        done = replay(engine, lines, sink, until_ms=until_ms, live_from_ms=live_from_ms)
         to_episodes = opened(stack, episodes)
         if to_episodes is not None:
             to_episodes.writelines(orjson.dumps(episode._asdict()) + b"\n" for episode in final_episodes(kept))
+        done.portfolio = 0 if second is None else second.alerts
     return done
 
 

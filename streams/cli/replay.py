@@ -35,6 +35,9 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
     ] = None,
     alerts: Annotated[Path | None, typer.Option(help="Write the alerts there, as JSON lines.")] = None,
     episodes: Annotated[Path | None, typer.Option(help="Write where each episode stood in the end.")] = None,
+    portfolio: Annotated[
+        Path | None, typer.Option(help="Write the alerts of cohorts and shared contacts (the second stage).")
+    ] = None,
     dead_letters: Annotated[Path | None, typer.Option(help="Write why and where events were rejected.")] = None,
     policy: PolicyFile = None,
     until: Annotated[
@@ -75,6 +78,7 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
             files,
             alerts=alerts,
             episodes=episodes,
+            portfolio=portfolio,
             dead_letters=dead_letters,
             policy_file=policy,
             until=_in_utc(until),
@@ -135,6 +139,7 @@ def _told(done: Replayed, seconds: float) -> dict[str, Any]:
         "events": dict(sorted(done.events.items())),
         "alerts": {" ".join(key): count for key, count in sorted(done.alerts.items())},
         "dead_letters": dict(sorted(done.dead_letters.items())),
+        "portfolio_alerts": done.portfolio,
         "borrowers": done.borrowers,
         "after_until": done.after_until,
         "until": moment_of(done.now_ms).isoformat(),

@@ -12,13 +12,18 @@ from streams.bootstrap.worker import run
 from streams.cli.options import Bootstrap, TopicPrefix
 from streams.settings import load
 
-StageName = StrEnum("StageName", {name: name for name in STAGES})  # type: ignore[misc]  # the stages there are
+
+class StageName(StrEnum):
+    """The stages there are (streams.agents.stage)."""
+
+    BORROWERS = "borrowers"
+    PORTFOLIO = "portfolio"
 
 
 def worker(
     stage: Annotated[
         StageName, typer.Option(help="`borrowers`, or `portfolio`: cohorts and shared contacts, from what those tell.")
-    ] = StageName("borrowers"),
+    ] = StageName.BORROWERS,
     bootstrap: Bootstrap = None,
     topic_prefix: TopicPrefix = None,
 ) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from schemas.alerts import Measure, Severity
 from streams.engine.detector import Finding, rung
+from streams.engine.loan import BUCKET_DAYS
 from streams.engine.portfolio.detector import LinkDetector
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ class SharedContact(LinkDetector):
                 yield borrower, self._finding(view, others)
 
     def _finding(self, view: LinkView, others: int) -> Finding:
+        article = "an" if view.kind == "employer" else "a"
         return Finding(
             view.name, None, rung(STEPS, others), Severity.HIGH if others >= self.high_from else Severity.WATCH,
-            f"Shares a {view.kind} with {others} borrower{'s' if others > 1 else ''} more than 30 days past due."
-            if self.from_bucket == 2  # noqa: PLR2004 - the bucket that begins there
-            else f"Shares a {view.kind} with {others} in bucket M{self.from_bucket} or later.",
+            f"Shares {article} {view.kind} with {others} of more than {BUCKET_DAYS * (self.from_bucket - 1)} "
+            "days past due.",
             (
                 Measure(name="others_in_trouble", value=others, threshold=1),
                 Measure(name="borrowers_sharing", value=len(view.members), threshold=self.members_max),

@@ -16,9 +16,9 @@ from streams.engine.calendar import HOUR_MS
 from streams.engine.lane import Fact, Lane, LaneSettings, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from streams.engine.drain import DeadLetter, Effects
+    from streams.engine.drain import DeadLetter, Effects, Outbound
     from streams.engine.engine import Engine
     from streams.history.files import FileEvent
 
@@ -58,6 +58,8 @@ class Replayed:
     after_until: int = 0
     borrowers: int = 0
     now_ms: int = 0
+    portfolio: int = 0
+    """Alerts of the second hop, where there was one."""
 
 
 class Sink(NamedTuple):
@@ -67,6 +69,8 @@ class Sink(NamedTuple):
     dead_letter: Callable[[DeadLetter], None]
     progress: Callable[[int, int], None]
     """Called with the number of lines read since the last call and the event time reached."""
+    told: Callable[[Sequence[Outbound]], None] | None = None
+    """Called with what the second hop is told."""
 
 
 def replay(
@@ -119,6 +123,8 @@ def _take(lane: Lane, effects: Effects | None, done: Replayed, sink: Sink) -> No
         sink.alert(value)
     for letter in effects.dead_letters:
         sink.dead_letter(letter)
+    if sink.told is not None and effects.outbound:
+        sink.told(effects.outbound)
     for what, count in (effects.counts or {}).items():
         if what[0] == "event":
             done.events[f"{what[1]}.{what[2]}"] += count

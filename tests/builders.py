@@ -358,3 +358,10 @@ def tried(
 def moved(day: float, detail: str, *, hour: float = 10, **more: Any) -> events.Event:
     """Another device, phone, address or e-mail than before."""
     return event(events.ContactDetailsChanged, at(day, hour), **({"source": DIALLER, "detail": detail} | more))
+
+
+def disbursed(day: float, amount: int, *, loan: str = "l-1", hour: float = 10, **more: Any) -> events.Event:
+    """The lent money leaves the lender."""
+    return event(
+        events.LoanDisbursed, at(day, hour), **({"loan": loan, "amount_minor": amount, "currency": "CNY"} | more)
+    )

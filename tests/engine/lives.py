@@ -9,6 +9,7 @@ from tests.builders import (
     booked,
     charged_off,
     closed,
+    disbursed,
     event,
     events,
     filed,
@@ -52,6 +53,9 @@ moves = st.one_of(
     st.tuples(st.just("worth"), days, amounts, names, st.sampled_from([1, 2, 3])),
     st.tuples(st.just("tried"), days, amounts, names, st.sampled_from(["", "", "undeliverable", "reached"])),
     st.tuples(st.just("moved"), days, amounts, names, st.sampled_from(["device", "phone", "email"])),
+    st.tuples(st.just("spent"), days, amounts, names, st.sampled_from(["7995", "7995", "6051", "6010", "6012"])),
+    st.tuples(st.just("lent"), days, amounts, names, st.sampled_from([0, 0, 6])),
+    st.tuples(st.just("disbursed"), days, amounts, names, st.none()),
     st.tuples(st.just("foreign"), days, amounts, names, st.none()),
     st.tuples(st.just("heartbeat"), st.integers(0, LAST_DAY), amounts, names, st.sampled_from([0, 1, 5])),
 )
@@ -82,9 +86,22 @@ def _made(move: tuple, who: str, loan: str) -> list[events.Event]:  # noqa: C901
         ]
     if kind == "ended":
         return [(closed if detail else charged_off)(day, loan=loan, subject=who)]
+    if kind in {"spent", "lent", "disbursed"}:
+        return _of_money(move, who, loan)
     if kind == "foreign":
         return [paid(day, amount, loan=loan, payment=name, currency="JPY", subject=who)]
     return [heartbeat(day, through=day - detail, hour=10) if day > detail else heartbeat(0)]
+
+
+def _of_money(move: tuple, who: str, loan: str) -> list[events.Event]:
+    """Money of which nobody likes to tell: bets and cash until the account is overdrawn, loans elsewhere."""
+    kind, day, amount, name, detail = move
+    if kind == "disbursed":
+        return [disbursed(day, amount, loan=loan, subject=who)]
+    if kind == "lent":
+        known = at(day + detail) if detail else None
+        return [booked(day, amount, amount, purpose="LOAN", counterparty_token=name, recorded=known, subject=who)]
+    return [booked(day + n / 24, -amount, 2_000 - amount * n, mcc=detail, subject=who) for n in range(5)]
 
 
 def _of_the_bureau(move: tuple, who: str) -> events.Event:

@@ -190,15 +190,20 @@ def engine_of(*keys: str, policy: Policy | None = None, live_from: datetime | No
 class World:
     """Plays events through one lane and keeps what comes out. By default the lane owns the clock (an hour a tick).
 
-    With `reborn` the lane is made anew from the kept states after every commit, as after a crash.
+    With `reborn` the lane is made anew from the kept states after every commit, as after a crash. `policies` are those
+    that it may change to: `policy` says which is in force.
     """
 
-    def __init__(self, engine: Engine, *, reborn: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, engine: Engine, *, reborn: bool = False, policies: Iterable[Engine] = (), **settings: Any
+    ) -> None:
         self.engine = engine
+        self.engines = {one.policy.version: one for one in (engine, *policies)}
+        self.policy: str | None = None
         self.states: dict[bytes, bytes] = {}
         defaults = {"partition": 0, "partitions": 1, "clock": "event", "step_ms": 3_600_000}
         self.settings = LaneSettings(**(defaults | settings))
-        self.lane = Lane(engine, self.settings, self.states)
+        self.lane = self.start()
         self.alert_bytes: list[bytes] = []
         self.alerts: list[Alert] = []
         self.letters: list[DeadLetter] = []
@@ -207,6 +212,10 @@ class World:
         self.counts: Counter[tuple[str, ...]] = Counter()
         self.log: dict[str, list[Record]] = {}
         self._reborn = reborn
+
+    def start(self) -> Lane:
+        """A lane that begins with the kept states, as after a crash."""
+        return Lane(self.engine, self.settings, self.states, self.engines.get)
 
     def append(self, topic: str, timestamp: int, key: bytes | None, value: bytes | None) -> Record:
         """Write a record to a source topic."""
@@ -225,15 +234,17 @@ class World:
         for fact in in_order(facts):
             record = self.append(fact.topic, *record_of(fact)[1:])
             if fact.topic != Topic.FEEDS:
-                self.commit(self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None))
+                self.commit(
+                    self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None, self.policy)
+                )
         if until is not None:
-            self.commit(self.lane.play([], self.log.get(Topic.FEEDS, ()), ms_of(at(until, 0))))
+            self.commit(self.lane.play([], self.log.get(Topic.FEEDS, ()), ms_of(at(until, 0)), self.policy))
         return self
 
     def deliver(self, fact: events.Event, when_ms: int) -> World:
         """Play one event whose record was written at some time, whatever the event says."""
         record = self.append(fact.topic, when_ms, fact.subject.encode(), encode(fact))
-        self.commit(self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None))
+        self.commit(self.lane.play([(fact.topic, record, fact)], self.log.get(Topic.FEEDS, ()), None, self.policy))
         return self
 
     def drain(self, take: Mapping[str, int] | None = None, until: float | None = None) -> World:
@@ -245,7 +256,8 @@ class World:
             if len(records[topic]) < len(left):
                 behind.add(topic)
         horizon = None if until is None else ms_of(at(until, 0))
-        self.commit(self.lane.drain(Inbox(records, frozenset(behind), horizon, self.log.get(Topic.FEEDS, ()))))
+        feeds = self.log.get(Topic.FEEDS, ())
+        self.commit(self.lane.drain(Inbox(records, frozenset(behind), horizon, feeds, policy=self.policy)))
         return self
 
     def commit(self, effects: Effects | None) -> None:
@@ -261,7 +273,7 @@ class World:
         assert len({alert.id for alert in self.alerts}) == len(self.alerts), "an alert id was told twice"
         self.lane.committed(effects)
         if self._reborn:
-            self.lane = Lane(self.engine, self.settings, self.states)
+            self.lane = self.start()
 
     def commit_quietly(self, effects: Effects | None) -> None:
         """Take effects as committed without looking at them, where thousands come."""
@@ -300,7 +312,7 @@ def day_told(alert: Alert) -> int:
 
 def repeat(world: World, engine: Engine) -> World:
     """Another world that repeats what a world's order records say."""
-    again = World(engine, **world.settings._asdict())
+    again = World(engine, policies=world.engines.values(), **world.settings._asdict())
     for order in world.orders:
         steps = orjson.loads(order)["steps"]
         again.commit(again.lane.repeat(steps, lambda topic, first, end: world.log[topic][first:end]))

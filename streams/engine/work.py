@@ -272,9 +272,10 @@ class Work:
     def tick(self, now_ms: int, version: str | None = None) -> bool:
         """Time comes to `now_ms`: wake who is due. False if some are left for another tick of the same time.
 
-        It carries the version that is in force, or (a repeat) the one that is given.
+        It carries the version that is in force, or (a repeat) the one that is given. A tick at which time stands still
+        takes a change of the policy further on its way, so that a drain with many ticks does not do so with each.
         """
-        policy = version or self._wanted
+        policy, stands = version or self._wanted, now_ms == self.now_ms
         self._change(policy, now_ms)
         self._steps.append([TICK, now_ms, policy])
         self._counts[TICK,] += 1
@@ -290,7 +291,8 @@ class Work:
                 self.position.unfinished = True
                 return False
         self.position.unfinished = False
-        self._sweep(now_ms)
+        if stands:
+            self._sweep(now_ms)
         return True
 
     def _wake(self, token: bytes, now_ms: int) -> None:

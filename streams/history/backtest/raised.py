@@ -42,7 +42,7 @@ class Gathered:
         """Take up one revision of an episode."""
         raw = orjson.loads(value)
         data: dict[str, Any] = raw["data"]
-        if data["mode"] != self._mode or data.get("scope", SCOPE) != SCOPE:
+        if data["mode"] != self._mode or (data.get("scope") or SCOPE) != SCOPE:
             return
         known = self._episodes.get(data["episode_id"])
         if data["status"] in RAISING:

@@ -29,7 +29,7 @@ modest = settings(max_examples=60, deadline=None, suppress_health_check=[HealthC
 
 def view_of(borrower: Borrower, day: float) -> BorrowerView:
     """What a detector sees on a day when every source is complete."""
-    return BorrowerView(borrower, ms_of(at(day)), lambda _: FOREVER)
+    return BorrowerView(borrower, ms_of(at(day)), lambda _: FOREVER, Policy())
 
 
 def detector_of(key: str) -> Detector:

@@ -36,6 +36,7 @@ COMMANDS = (
     Row("simulate", "simulate", "Make up a portfolio's events, with seeded trouble."),
     Row("replay", "replay", "Run the engine over a file, without Kafka."),
     Row("backtest", "backtest", "Measure a policy on labelled history."),
+    Row("calibrate", "calibrate", "Fit the scorecard's points on labelled history."),
     Row("config", "config", "Show and check the settings."),
     Row("broker", "broker", "Run a local Apache Kafka."),
     Row("bench", "bench", "Measure throughput on this machine."),

@@ -6,6 +6,7 @@ with it is rarely in time with the next ones. A loan that is overdue and unpaid 
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from streams.engine.calendar import date_of, local_day
@@ -72,7 +73,7 @@ def recent_days_late(view: BorrowerView, loan: Loan | None = None, line: str = "
     """Average days late of the past loans, the latest weighing most, each between 10 early and 15 late."""
     del line
     late = _Record(view, loan).late()[::-1]
-    weights = [FADE**back for back in range(len(late))]
+    weights = [float(FADE**back) for back in range(len(late))]
     cut = [max(LATE_SPAN[0], min(LATE_SPAN[1], days)) for days in late]
     return round(sum(w * x for w, x in zip(weights, cut, strict=True)) / sum(weights), 2) if late else None
 
@@ -91,7 +92,7 @@ def spread_days_late(view: BorrowerView, loan: Loan | None = None, line: str = "
     if len(late) < 2:  # noqa: PLR2004 - one loan has no spread
         return None
     mean = sum(late) / len(late)
-    return round((sum((x - mean) ** 2 for x in late) / len(late)) ** 0.5, 2)
+    return round(sqrt(sum((x - mean) ** 2 for x in late) / len(late)), 2)
 
 
 def share_loans_late(view: BorrowerView, loan: Loan | None = None, line: str = "") -> float | None:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,10 @@ class Decision:
     revisions_missed: int = 0
 
 
+_OF_LOANS = {field.name for field in fields(CaseLoan)} - {"as_of"}
+"""What a case keeps of a loan's position. An alert may say more, as it may gain fields."""
+
+
 def case_id(borrower: str, opening_alert: UUID) -> str:
     """The id of the case that this alert opens for this borrower."""
     return str(uuid5(CASES, f"{borrower}\x1f{opening_alert}"))
@@ -66,7 +70,7 @@ def case_id(borrower: str, opening_alert: UUID) -> str:
 def decide(book: Book, alert: Alert, rules: CaseRules) -> Decision:
     """What `alert`, which was not taken up before, does to the borrower's book."""
     data = alert.data
-    if data.detector == FEED_STALE:
+    if data.scope is not None or data.detector == FEED_STALE:  # Of a cohort, source or measure there is no case.
         return Decision(book, Outcome.IGNORED)
     known = book.episodes.get(str(data.episode_id))
     if known is not None and data.revision <= known.revision:
@@ -243,7 +247,7 @@ def _loans(known: Iterable[CaseLoan], alert: Alert) -> tuple[CaseLoan, ...]:
     for position in alert.data.loans:
         before = loans.get(position.loan)
         if before is None or before.as_of <= at:
-            loans[position.loan] = CaseLoan(**position.model_dump(), as_of=at)
+            loans[position.loan] = CaseLoan(**position.model_dump(include=_OF_LOANS), as_of=at)
     return tuple(loans[name] for name in sorted(loans))
 
 

@@ -73,6 +73,15 @@ def test_a_stale_feed_is_no_case() -> None:
     assert Decision(Book("b-1"), Outcome.IGNORED) == decision
 
 
+def test_a_cohort_is_no_case() -> None:
+    """An alert whose scope is a cohort names no borrower, whatever its severity: nothing is remembered of it."""
+    one = alert(detector="cohort_overdue_rate", borrower="product:cash:CNY", loan=None, severity="high")
+    cohort = one.model_copy(update={"data": one.data.model_copy(update={"scope": "cohort"})})
+    [decision] = follow(cohort)
+
+    assert Decision(Book("b-1"), Outcome.IGNORED) == decision
+
+
 def test_an_episode_from_the_warm_up_opens_a_case_when_it_escalates_live() -> None:
     """What went live with high severity after the warm-up opens a case, and no revision counts as missed."""
     decisions = follow(alert(mode="history"), alert("escalated", revision=2, step=31, severity="critical", hours=9))

@@ -15,6 +15,7 @@ from streams.engine.measure import Kind, Measure
 
 if TYPE_CHECKING:
     from streams.engine.detector import BorrowerView
+    from streams.engine.loan import Loan
 
 WINDOW_DAYS = 365
 TOGETHER_DAYS = 3
@@ -76,3 +77,14 @@ def incomes(view: BorrowerView, measure: Measure) -> Incomes | None:
         else:
             payments.append(Income(day, entry.what, entry.event, entry.source))
     return Incomes(currency, payments, seen[0].at)
+
+
+def monthly_due(loan: Loan) -> float:
+    """What a loan's next installment comes to in a month, by the days between it and the one beside it."""
+    index = next((i for i, line in enumerate(loan.installments) if line.cleared is None), None)
+    if index is None:
+        return 0.0
+    line, beside = loan.installments[index], loan.installments[index + 1 : index + 2]
+    beside = beside or loan.installments[max(0, index - 1) : index]
+    gap = max(1, abs(beside[0].due - line.due)) if beside else MONTH_DAYS
+    return line.amount / max(1, round(gap / MONTH_DAYS)) if gap >= MONTHLY_FROM else line.amount * MONTH_DAYS / gap

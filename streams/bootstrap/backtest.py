@@ -71,9 +71,9 @@ def backtest_files(
         )
         for engine in engines
     ]  # fmt: skip
-    ground = ground_of(question, rows, runs[0].first_ms)
-    if not ground.labels:
+    if not any(row.borrower in runs[0].first_ms for row in rows):
         raise Misconfigured(f"{labels}: none of its borrowers is in the events; were they imported with other tokens?")
+    ground = ground_of(question, rows, runs[0].first_ms)
     results = Results([measure(ground, run) for run in runs], _names(runs))
     answer = write_report(report, ground, runs, results)
     return Backtested(ground, results, answer, list(warnings(ground, runs)))

@@ -19,6 +19,7 @@ from streams.engine.calendar import moment_of
 from streams.history.backtest.ground import HORIZON_DAYS, RECALLS, Question
 from streams.history.backtest.resample import RESAMPLES, SEED
 from streams.history.backtest.tables import alert_table, score_table, segment_tables, volume_tables
+from streams.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +77,14 @@ def backtest(  # noqa: PLR0917 - Typer passes them by name
     live = live_from.replace(tzinfo=UTC) if live_from is not None and live_from.tzinfo is None else live_from
     with _progress() as advance:
         done = backtest_files(
-            files, labels, report, question, policy_file=policy, against=against, live_from=live, progress=advance
+            files,
+            labels,
+            report,
+            question,
+            policy_file=load(policy_file=policy).policy_file,
+            against=against,
+            live_from=live,
+            progress=advance,
         )
     for warning in done.warnings:
         typer.echo(f"ews: {warning}", err=True)

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.alerts import Mode, Severity
 from streams.engine.calendar import DAY_MS
+from streams.engine.policy import Policy
 from streams.history.backtest.curves import at_thresholds, auc, curve, first_reaching, graded, swept
 from streams.history.backtest.figures import compared, figures, measure
 from streams.history.backtest.ground import Ground, Question, Run, Scored, ground_of
@@ -384,14 +385,17 @@ def test_alerts_become_episodes_with_when_they_reached_each_severity() -> None:
     assert episode.at_ms(Severity.INFO) == watch
 
 
-def test_only_the_alerts_of_the_chosen_mode_are_measured() -> None:
+@pytest.mark.parametrize("on_trial", [False, True])
+def test_only_the_alerts_of_the_chosen_mode_are_measured(on_trial: bool) -> None:  # noqa: FBT001
     """A detector on trial is measured by itself, before it goes live."""
-    world = b.World(b.engine_of("missed_installment")).play(b.opened([30, 60]), until=70)
-    shadow = Gathered(Mode.SHADOW)
+    policy = Policy(detectors={"missed_installment": {"shadow": on_trial}})
+    engine = b.engine_of("missed_installment", policy=policy)
+    world = b.World(engine).play(b.opened([10, 30, 100]), b.paid(9), until=60)
+    live, shadow = Gathered(Mode.LIVE), Gathered(Mode.SHADOW)
     for value in world.alert_bytes:
+        live.alert(value)
         shadow.alert(value)
-    assert world.alert_bytes
-    assert shadow.episodes() == []
+    assert (len(live.episodes()), len(shadow.episodes())) == ((0, 1) if on_trial else (1, 0))
 
 
 # -- two policies -----------------------------------------------------------------------------------------------------

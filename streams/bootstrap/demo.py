@@ -18,12 +18,13 @@ import orjson
 from schemas.events import Topic
 from schemas.topics import ALERTS
 from streams import clock
+from streams.engine.calendar import DAY_MS
 from streams.errors import EarlyWarningError, Misconfigured, Unavailable
 from streams.history.files import read_events, read_lines
 from streams.history.simulator import Plan, simulate
 from streams.kafka.connection import topic_name
 from streams.local.demo.cluster import Cluster, GivenCluster, OwnBroker
-from streams.local.demo.outcome import Outcome, collect
+from streams.local.demo.outcome import Outcome, collect, judged_through
 from streams.local.demo.place import Place
 from streams.local.demo.processes import Child, Crew
 from streams.local.demo.progress import Watch, session
@@ -190,8 +191,11 @@ class _Run:
         began = clock.monotonic()
         until_ms = _ms(self._demo.until) if self._demo.until else loaded.last_ms
         until = EPOCH + timedelta(milliseconds=until_ms)
-        worker = self._start("worker", ["worker"], settings.model_copy(update={"clock_until": until}))
+        timed = settings.model_copy(update={"clock_until": until})
+        worker = self._start("worker", ["worker"], timed)
+        self._start("portfolio", ["worker", "--stage", "portfolio"], timed)
         resumed = await self._follow(worker, loaded)
+        await self._judged(settings, until_ms)
         applied = clock.monotonic()
         self._screen.phase("all events are applied; waiting for the last cases and messages")
         outcome = await collect(settings, self._place)
@@ -250,6 +254,14 @@ class _Run:
                         return watch.resumed
                     still.check(_moving(progress), f"the worker; its log is {worker.log_file}")
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _judged(self, settings: Settings, until_ms: int) -> None:
+        """Until the second stage has judged every day that is over."""
+        still = _Stillness()
+        while (through := await judged_through(settings)) < until_ms // DAY_MS * DAY_MS:
+            self._look()
+            still.check(through, f"the second stage; its log is {self._crew['portfolio'].log_file}")
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _settled(self, topic: str, outcome: Outcome, cases: CaseStore, messages: MessageStore) -> None:
         """Until both consumers have taken up every alert, and no message waits."""

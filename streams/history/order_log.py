@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from schemas.events import Topic
 from schemas.topics import ALERTS, DEAD_LETTERS, ORDER, SOURCES, STATE
 from streams import clock
+from streams.engine.portfolio.judging import SOURCE as PORTFOLIO_SOURCE
 from streams.errors import Unavailable
 from streams.history.order import Held, LaneRepeat, compare_states, differing, partition_in, read_order
 from streams.history.states import Digest, latest
@@ -36,6 +37,7 @@ READ = (*SOURCES, Topic.FEEDS, ORDER, ALERTS, DEAD_LETTERS, STATE)
 CATCH_UP_SECONDS = 5.0
 """How much later than the order an alert of the same transaction may become readable."""
 POLL_SECONDS = 0.1
+_OTHER_STAGE = b'"source":"%s"' % PORTFOLIO_SOURCE.encode()
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ class _Lane:
         """Open its logs. Raises Unavailable if the order's beginning is gone."""
         number = self._number
         # What was written before the order and is not in it is a surplus, so the order is opened last.
-        self._alerts = _Written(await readers[ALERTS].open(number), lambda _: True)
+        self._alerts = _Written(await readers[ALERTS].open(number), _is_of_this_stage)
         letters = await readers[DEAD_LETTERS].open(number)
         self._letters, self._cut = _Written(letters, _is_of_a_lane), letters.begin > 0
         self._sources = {str(topic): await self._source(readers[topic], topic) for topic in RETURNABLE}
@@ -224,6 +226,11 @@ class _Lane:
         if (there.key, there.value, list(there.headers)) != (letter.key, letter.value, letter.headers):
             what = "key or bytes" if list(there.headers) == letter.headers else "headers"
             raise Differs(f"{DEAD_LETTERS} offset {there.offset}: {what}")
+
+
+def _is_of_this_stage(record: ConsumerRecord) -> bool:
+    """Whether a borrower lane wrote the alert: the second hop's stand between them, in an order of their own."""
+    return _OTHER_STAGE not in (record.value or b"")
 
 
 def _is_of_a_lane(record: ConsumerRecord) -> bool:

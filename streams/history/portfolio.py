@@ -30,7 +30,7 @@ class _Record(NamedTuple):
 class SecondHop:
     """One lane of the second hop behind one borrower lane, without topics in between."""
 
-    def __init__(self, rules: Rules, live_from_ms: int | None, alert: Callable[[bytes], None]) -> None:
+    def __init__(self, rules: Rules, live_from_ms: int | None, alert: Callable[[bytes], object]) -> None:
         settings = LaneSettings(0, 1, clock="event", step_ms=HOUR_MS, live_from_ms=live_from_ms)
         self._lane = PortfolioLane(rules, settings, {})
         self._alert = alert

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 EWS = (sys.executable, "-c", "import sys; from streams.cli import main; sys.exit(main())")
-RESULTS = ("alerts.jsonl", "dead-letters.jsonl", "episodes.jsonl")
+RESULTS = ("alerts.jsonl", "dead-letters.jsonl", "episodes.jsonl", "portfolio.jsonl")
 DEMO_SECONDS_MAX = 240
 
 
@@ -72,7 +72,8 @@ def processes(text: str) -> dict[int, str]:
 
 def worker_of(directory: Path) -> int | None:
     """The process id of a demo's worker."""
-    found = [pid for pid, args in processes(str(directory)).items() if "streams.cli:main worker" in args]
+    running = processes(str(directory)).items()
+    found = [pid for pid, args in running if "streams.cli:main worker" in args and "--stage" not in args]
     return found[0] if found else None
 
 
@@ -93,7 +94,7 @@ def undisturbed(events: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_a_demo_ends_where_a_replay_of_its_file_ends(undisturbed: Done, events: Path, tmp_path: Path) -> None:
     """The same alerts and episodes come out of broker, lanes and transactions as of the engine alone."""
-    files = {name: tmp_path / f"{name}.jsonl" for name in ("alerts", "episodes", "dead_letters")}
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("alerts", "episodes", "dead_letters", "portfolio")}
     replayed = replay_files([str(events)], **files)
     said = undisturbed.summary
     ours = [orjson.loads(line) for line in undisturbed.results()["episodes.jsonl"].splitlines()]
@@ -102,11 +103,15 @@ def test_a_demo_ends_where_a_replay_of_its_file_ends(undisturbed: Done, events: 
     assert sorted(undisturbed.results()["alerts.jsonl"].splitlines()) == sorted(
         files["alerts"].read_bytes().splitlines()
     )
+    assert sorted(undisturbed.results()["portfolio.jsonl"].splitlines()) == sorted(
+        files["portfolio"].read_bytes().splitlines()
+    )
+    assert replayed.portfolio == said["portfolio"]["total"]
     assert said["dead_letters"]["by_reason"] == dict(replayed.dead_letters)
     assert said["events"]["total"] == len(events.read_bytes().splitlines())
     assert min(said["alerts"]["total"], said["dead_letters"]["total"], said["cases"]["total"]) > 0
     assert said["messages"] == {"sent": len(list((undisturbed.directory / "outbox").glob("*.json")))}
-    assert {"case_creator": 0, "notifier": 0, "worker": 0} == said["restarts"]
+    assert {"case_creator": 0, "notifier": 0, "worker": 0, "portfolio": 0} == said["restarts"]
     assert not processes(str(undisturbed.directory))
 
 

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from schemas.topics import ALERTS, DEAD_LETTERS
+from schemas.alerts import AlertStatus, Severity
+from schemas.topics import ALERTS, DEAD_LETTERS, PORTFOLIO_ORDER
+from streams.engine.portfolio.judging import SOURCE as PORTFOLIO
+from streams.engine.work import TICK
 from streams.kafka.reading import reading
 
 if TYPE_CHECKING:
@@ -37,6 +40,10 @@ class Outcome:
     """The last revision of each, by its id."""
     positions: dict[int, int] = field(default_factory=dict)
     """By partition of the alerts: the offset behind the last one."""
+    cohorts: Counter[str] = field(default_factory=Counter)
+    """Alerts of the second stage by detector: cohorts and shared contacts."""
+    cohorts_open: list[dict[str, Any]] = field(default_factory=list)
+    """The last revision of each of its episodes that is still open, the most severe first."""
 
     def take(self, alert: dict[str, Any]) -> None:
         """Count one alert."""
@@ -49,15 +56,43 @@ class Outcome:
         if known is None or known["revision"] < data["revision"]:
             self.episodes[data["episode_id"]] = {name: data.get(name) for name in EPISODE_FIELDS}
 
+    def take_second(self, alerts: Iterable[dict[str, Any]]) -> None:
+        """Count the alerts of the second stage."""
+        last: dict[str, dict[str, Any]] = {}
+        for alert in alerts:
+            data = alert["data"]
+            self.cohorts[data["detector"]] += 1
+            known = last.get(data["episode_id"])
+            if known is None or known["revision"] < data["revision"]:
+                last[data["episode_id"]] = data
+        still = [data for data in last.values() if data["status"] in {AlertStatus.OPENED, AlertStatus.ESCALATED}]
+        self.cohorts_open = sorted(still, key=lambda d: (-Severity(d["severity"]).rank, d["detector"], d["borrower"]))
+
+
+async def judged_through(settings: Settings) -> int:
+    """How far the second stage has judged: the end (milliseconds) of the last day of all its lanes, 0 before."""
+    ends = dict.fromkeys(range(settings.partitions), 0)
+    async for record in _all(settings, PORTFOLIO_ORDER):
+        for step in orjson.loads(record.value)["steps"]:
+            if step[0] == TICK:
+                ends[record.partition] = step[1]
+    return min(ends.values())
+
 
 async def collect(settings: Settings, place: Place) -> Outcome:
     """Read all alerts and dead letters, as a subscriber sees them, into files. Raises Unavailable."""
-    outcome = Outcome()
+    outcome, second = Outcome(), []
     with (place / "alerts.jsonl").open("wb") as alerts:
         async for record in _all(settings, ALERTS):
             outcome.positions[record.partition] = record.offset + 1
+            alert = orjson.loads(record.value)
+            if alert["source"] == PORTFOLIO:
+                second.append(alert)
+                continue
             alerts.write(record.value + b"\n")
-            outcome.take(orjson.loads(record.value))
+            outcome.take(alert)
+    outcome.take_second(second)
+    _write(place / "portfolio.jsonl", sorted(second, key=_told))
     letters = []
     async for record in _all(settings, DEAD_LETTERS):
         letters.append(_letter(record))
@@ -96,6 +131,11 @@ def _readable(name: str, content: bytes | None) -> dict[str, str | None]:
     except UnicodeDecodeError:
         assert content is not None
         return {f"{name}_base64": base64.b64encode(content).decode()}
+
+
+def _told(alert: dict[str, Any]) -> tuple[str, str, str, str, int]:
+    data = alert["data"]
+    return alert["time"], data["detector"], alert["subject"], data["episode_id"], data["revision"]
 
 
 def _origin(letter: dict[str, Any]) -> tuple[str, int, int]:

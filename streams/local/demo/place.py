@@ -24,6 +24,8 @@ MADE = (
     "cases.db-wal",
     "simulation.log",
     "worker.log",
+    "portfolio.log",
+    "portfolio.jsonl",
     "case_creator.log",
     "notifier.log",
     "alerts.jsonl",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from streams.local.demo.outcome import Outcome
     from streams.local.loader import Loaded
 
+OPEN_SHOWN = 3
+"""Open episodes of cohorts and shared contacts that a person is shown."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seconds:
@@ -73,6 +76,14 @@ class Summary:
                 "by_status": _falling(outcome.statuses),
                 "by_mode": _falling(outcome.modes),
             },
+            "portfolio": {
+                "total": outcome.cohorts.total(),
+                "by_detector": _falling(outcome.cohorts),
+                "open": [
+                    {name: data[name] for name in ("detector", "borrower", "severity", "reason")}
+                    for data in outcome.cohorts_open
+                ],
+            },
             "withdrawals": outcome.statuses[AlertStatus.WITHDRAWN],
             "episodes": {
                 "total": len(outcome.episodes),
@@ -108,6 +119,10 @@ def told(summary: Summary) -> Iterator[str]:
     yield f"  by detector: {_list(alerts['by_detector'])}"
     yield f"  by severity: {_list(alerts['by_severity'])}"
     yield f"  by status:   {_list(alerts['by_status'])}"
+    second = said["portfolio"]
+    yield f"{second['total']:,} alerts of cohorts and shared contacts: {_list(second['by_detector'])}"
+    for one in second["open"][:OPEN_SHOWN]:
+        yield f"  {one['severity']} {one['detector']} of {one['borrower']}: {one['reason']}"
     yield f"{said['dead_letters']['total']:,} dead letters: {_list(said['dead_letters']['by_reason'])}"
     yield f"{said['cases']['total']:,} cases: {_list(said['cases']['by_state'])}"
     yield f"{sum(said['messages'].values()):,} messages to staff: {_list(said['messages'])}"

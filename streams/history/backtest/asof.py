@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from streams.engine.borrower import Borrower
-    from streams.engine.drain import Effects
+    from streams.engine.drain import Effects, Outbound
     from streams.engine.engine import Engine
     from streams.engine.loan import Loan
     from streams.history.backtest.labels import Decision
@@ -57,9 +57,11 @@ class Playback:
         alert: Callable[[bytes], None] = lambda _value: None,
         progress: Callable[[int, int], None] = lambda _lines, _now_ms: None,
         live_from_ms: int | None = None,
+        told: Callable[[Sequence[Outbound]], None] = lambda _outbound: None,
     ) -> None:
         self._engine = engine
         self._alert = alert
+        self._told = told
         self._progress = progress
         self._silent = frozenset(detector.key for detector in engine.detectors if detector.shadow)
         self._states: dict[bytes, bytes] = {}
@@ -108,6 +110,8 @@ class Playback:
     def _take(self, effects: Effects) -> None:
         for _, value in effects.alerts:
             self._alert(value)
+        if effects.outbound:
+            self._told(effects.outbound)
         self.counts.update(effects.counts or {})
         self._lane.committed(effects)
 

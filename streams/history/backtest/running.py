@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from streams.engine.portfolio.judging import rules_of
 from streams.history.backtest.asof import Playback, place_of
 from streams.history.backtest.ground import Run, Scored
 from streams.history.backtest.raised import Gathered
+from streams.history.portfolio import SecondHop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +45,8 @@ def run_policy(
 ) -> Run:
     """Play the files once, scoring each decision as of its moment; the scores are in the order of `place_of`."""
     gathered = Gathered(mode)
-    playback = Playback(engine, gathered.alert, progress, live_from_ms)
+    second = SecondHop(rules_of(engine.policy.version, engine.detectors), live_from_ms, gathered.alert)
+    playback = Playback(engine, gathered.alert, progress, live_from_ms, second.take)
     scored = []
     for decision, view, loan in playback.decide(lines, sorted(decisions, key=place_of)):
         said = score(decision, view, loan)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from streams import clock
 from streams.bootstrap.policy import detector_class, detector_keys, load_engine, load_policy
+from streams.bootstrap.policy_topic import topic_of
 from streams.engine.calendar import HOUR_MS, ms_of
 from streams.errors import Misconfigured, Unavailable
 from streams.history.explain import files, topics
@@ -19,13 +19,13 @@ from streams.history.explain.rebuild import Rebuilt, from_files, from_order
 from streams.history.explain.story import About, Story, story_of
 from streams.history.explain.timeline import timeline_of
 from streams.history.files import read_events
+from streams.kafka.policies import read_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from streams.engine.engine import Engine
     from streams.engine.policy import Policy
     from streams.history.explain.material import Material
     from streams.history.explain.topics import Progress
@@ -46,20 +46,16 @@ class Question:
 
 async def explain_from_topics(settings: Settings, question: Question, progress: Progress) -> Story:
     """The alert from the topics of a cluster. Raises Rejected if it is not there; Unavailable, Misconfigured."""
-    policy = load_policy(question.policy_file)
-    material = await topics.gather(settings, Wanted.parse(question.id), progress)
-
-    @cache
-    def engine_of(live_from_ms: int | None) -> Engine:
-        return load_engine(question.policy_file, live_from_ms)
-
+    wanted = Wanted.parse(question.id)
+    policies = topic_of(question.policy_file, await read_policies(settings))
+    material = await topics.gather(settings, wanted, progress)
     rebuilt = NOT_ASKED
     if question.check is not False:
         try:
-            rebuilt = await from_order(settings, material.told, engine_of, progress)
+            rebuilt = await from_order(settings, material.told, policies.book.engine, progress)
         except (Unavailable, Misconfigured) as why:
             rebuilt = _not_possible(question, why)
-    return _story(material, policy, rebuilt)
+    return _story(material, policies.in_force, rebuilt)
 
 
 def explain_from_files(

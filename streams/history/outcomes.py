@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from math import sqrt
 from statistics import NormalDist, median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -36,13 +36,6 @@ MISSES = frozenset({"missed_installment", "first_payment_default"})
 CONFIDENCE = 0.95
 
 
-class Interval(NamedTuple):
-    """The bounds of a share."""
-
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, slots=True)
 class Precision:
     """What is known of a detector's alerts. Shares and days are None where there is nothing to count them from."""
@@ -54,7 +47,7 @@ class Precision:
     true: int
     by_verdict: dict[str, int]
     share: float | None
-    interval: Interval | None
+    interval: tuple[float, float] | None
     elsewhere: int
     """Judged episodes that are not counted: of another mode, or of which there is no alert here."""
     led: int
@@ -118,14 +111,14 @@ class Record:
         return (dues[next_] - opened.date()).days if next_ < len(dues) else None
 
 
-def wilson(true: int, of: int, confidence: float = CONFIDENCE) -> Interval:
-    """Wilson's score interval of a share."""
+def wilson(true: int, of: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's score interval of a share: its lower and upper bound."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     share = true / of
     middle = share + z * z / (2 * of)
     reach = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     whole = 1 + z * z / of
-    return Interval(max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole))
+    return max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole)
 
 
 def from_files(detector: str, alerts: Path, outcomes: Path) -> Precision:

@@ -9,8 +9,10 @@ import orjson
 
 from schemas.topics import ORDER
 from streams.engine.calendar import ms_of
+from streams.engine.portfolio.judging import SOURCE, rules_of
 from streams.errors import Unavailable
 from streams.history.order import Held, LaneRepeat, differing, partition_in, read_order
+from streams.history.portfolio import SecondHop
 from streams.history.replay import Sink, replay
 from streams.kafka.letters import RETURNABLE
 from streams.kafka.reading import reading
@@ -52,16 +54,24 @@ def _verdict(told: Told, again: bytes | None, how: str) -> Rebuilt:
     return Rebuilt(equal=False, said=f"{how} gives this alert with other bytes: {differing(again, told.value)} differ.")
 
 
+def is_of_many(told: Told) -> bool:
+    """Whether the second hop made the alert: it looks across borrowers."""
+    return told.alert.source == SOURCE
+
+
 def from_files(told: Told, lines: Iterable[FileEvent], engine: Engine, live_from_ms: int | None) -> Rebuilt:
-    """Replay event files up to the moment of the alert."""
-    until_ms = ms_of(told.alert.time)
-    sink = Sink(_until(told), lambda _letter: None, lambda _lines, _now_ms: None)
+    """Replay event files up to the moment of the alert, or as far as they go if it comes of many borrowers."""
+    until_ms = None if is_of_many(told) else ms_of(told.alert.time)
+    second = None
+    if is_of_many(told):
+        second = SecondHop(rules_of(engine.policy.version, engine.detectors), live_from_ms, _until(told)).take
+    sink = Sink(_until(told), lambda _letter: None, lambda _lines, _now_ms: None, second)
     again = None
     try:
         replay(engine, lines, sink, until_ms=until_ms, live_from_ms=live_from_ms)
     except _Reached as reached:
         again = reached.value
-    return _verdict(told, again, f"A replay of the files up to {told.alert.time:%Y-%m-%d %H:%M} UTC")
+    return _verdict(told, again, f"A replay of the files to {told.alert.time:%Y-%m-%d %H:%M} UTC")
 
 
 def _until(told: Told) -> Callable[[bytes], None]:
@@ -81,6 +91,8 @@ def is_alert(value: bytes, identity: bytes) -> bool:
 
 async def from_order(settings: Settings, told: Told, engine_of: EngineOf, progress: Progress) -> Rebuilt:
     """Repeat the order of the alert's lane up to it. Raises Unavailable if records are gone, Misconfigured."""
+    if is_of_many(told):
+        raise Unavailable("it comes of many borrowers; a replay of the events gives it (`ews replay --portfolio`)")
     assert told.partition is not None, "it was read of a partition"
     await partition_counts(settings, [ORDER, *RETURNABLE])
     lane = _Lane(told.partition, engine_of, progress)

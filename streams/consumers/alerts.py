@@ -13,8 +13,10 @@ from schemas.codec import EVENT_BYTES_MAX, InvalidEvent, Reason, describe
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+    from schemas.alerts import AlertData
+
 FEED_STALE = "feed_stale"
-"""The detector of operator alerts: a source has stopped reporting. There is no borrower in it."""
+"""A source has stopped reporting. Its alerts of earlier releases have no scope: there is no borrower in them either."""
 
 
 class Outcome(StrEnum):
@@ -24,6 +26,16 @@ class Outcome(StrEnum):
     DUPLICATE = "duplicate"
     SUPERSEDED = "superseded"
     IGNORED = "ignored"
+
+
+def is_of_source(data: AlertData) -> bool:
+    """Whether it tells operators of a source."""
+    return data.scope == "source" or (data.scope is None and data.detector == FEED_STALE)
+
+
+def is_of_borrower(data: AlertData) -> bool:
+    """Whether there is a borrower behind it: not so of a source, a cohort or a measure."""
+    return data.scope is None and data.detector != FEED_STALE
 
 
 def read_alert(key: bytes | None, value: bytes | None) -> Alert:

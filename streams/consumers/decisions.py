@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from schemas.alerts import AlertStatus, Mode
-from streams.consumers.alerts import FEED_STALE, Outcome
+from streams.consumers.alerts import Outcome, is_of_borrower
 from streams.consumers.ladder import leading, next_step
 from streams.stores.case import ENDED, Book, Case, CaseLoan, CaseState, Entry, Episode, digest
 
@@ -70,7 +70,7 @@ def case_id(borrower: str, opening_alert: UUID) -> str:
 def decide(book: Book, alert: Alert, rules: CaseRules) -> Decision:
     """What `alert`, which was not taken up before, does to the borrower's book."""
     data = alert.data
-    if data.scope is not None or data.detector == FEED_STALE:  # Of a cohort, source or measure there is no case.
+    if not is_of_borrower(data):
         return Decision(book, Outcome.IGNORED)
     known = book.episodes.get(str(data.episode_id))
     if known is not None and data.revision <= known.revision:

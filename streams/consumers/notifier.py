@@ -1,7 +1,7 @@
 """The notifier's intake: alerts in, messages that wait to be sent out. `delivery` sends them.
 
 A live alert from severity `watch` (or as set) becomes one message on each channel; so does the end of an episode that
-staff were told of, and every `feed_stale`. Shadow and history say nothing.
+staff were told of, and every alert about a source that has fallen silent. Shadow and history say nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from schemas.alerts import Mode, Severity
-from streams.consumers.alerts import FEED_STALE, Outcome
+from streams.consumers.alerts import Outcome, is_of_source
 from streams.stores.case import ENDED
 from streams.stores.messages import CONSUMER, Message
 
@@ -77,7 +77,7 @@ class Notifier:
         data = alert.data
         if data.mode is not Mode.LIVE:
             return False
-        loud = data.severity.rank >= self._notify_from.rank or data.detector == FEED_STALE
+        loud = data.severity.rank >= self._notify_from.rank or is_of_source(data)
         return loud or (data.status in ENDED and str(data.episode_id) in told)
 
     def _message(self, alert: Alert, channel: Channel, batch: Batch) -> Message:

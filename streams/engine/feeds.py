@@ -148,7 +148,8 @@ class Feeds:
         data = AlertData(
             alert_id=identity, episode_id=episode, revision=feed.revision, status=status, step=1,
             severity=Severity.HIGH, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
-            borrower=source, onset=onset, first_step=FIRST_STEP, resolution="recovered" if resolved else None,
+            scope="source", borrower=source, onset=onset, first_step=FIRST_STEP,
+            resolution="recovered" if resolved else None,
             reason=RECOVERED if resolved else STALE,
             measures=(Measure(name="minutes_behind", value=behind, threshold=self._stale_ms(source) // 60_000),),
         )  # fmt: skip

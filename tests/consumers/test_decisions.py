@@ -73,13 +73,29 @@ def test_a_stale_feed_is_no_case() -> None:
     assert Decision(Book("b-1"), Outcome.IGNORED) == decision
 
 
-def test_a_cohort_is_no_case() -> None:
-    """An alert whose scope is a cohort names no borrower, whatever its severity: nothing is remembered of it."""
-    one = alert(detector="cohort_overdue_rate", borrower="product:cash:CNY", loan=None, severity="high")
-    cohort = one.model_copy(update={"data": one.data.model_copy(update={"scope": "cohort"})})
-    [decision] = follow(cohort)
+@pytest.mark.parametrize("scope", ["source", "cohort", "measure"])
+def test_a_source_cohort_or_measure_is_no_case(scope: str) -> None:
+    """An alert with a scope names no borrower, whatever its severity and detector: nothing is remembered of it."""
+    [decision] = follow(alert(detector="any", scope=scope, borrower="product:cash:CNY", loan=None, severity="high"))
 
     assert Decision(Book("b-1"), Outcome.IGNORED) == decision
+
+
+def test_the_risk_of_a_borrower_opens_a_case_and_its_tiers_follow_each_other() -> None:
+    """A high tier opens a case; when it falls the watch tier takes its place beside what else is open."""
+    risk = {"detector": "borrower_risk", "loan": None}
+    lower = {"onset": date(2025, 6, 9), "severity": "watch", "hours": 3}
+    decisions = follow(
+        alert(**risk, severity="high", step=2),
+        alert(detector="income_missing", severity="watch", hours=1),
+        alert("resolved", **risk, severity="high", step=2, revision=2, resolution="recovered", hours=3),
+        alert(**risk, **lower),
+    )
+
+    last = decisions[-1]
+    assert last.case is not None
+    assert Severity.WATCH == last.case.severity
+    assert {"borrower_risk", "income_missing"} == {e.detector for e in last.book.attached() if e.is_open}
 
 
 def test_an_episode_from_the_warm_up_opens_a_case_when_it_escalates_live() -> None:

@@ -105,6 +105,9 @@ async def test_a_live_alert_reaches_every_channel(store: MessageStore) -> None:
         (alert(severity="critical", mode="history"), False),
         (alert(severity="critical", mode="shadow"), False),
         (alert(detector=FEED_STALE, borrower="core-banking", loan=None, severity="info"), True),
+        (alert(detector="feed_late", scope="source", borrower="core-banking", loan=None, severity="info"), True),
+        (alert(detector="measure_warming", scope="measure", borrower="inflow", loan=None, severity="info"), False),
+        (alert(detector="cohort_drift", scope="cohort", borrower="product:cash", loan=None, severity="watch"), True),
         (alert("resolved", severity="info", revision=2), False),
     ],
 )

@@ -27,11 +27,12 @@ DAYS = 8
 
 
 class DrainAfterMiss(Detector):
-    """At least half of the balance leaves the account within 72 hours of a missed installment that it could have paid.
+    """At least half of the balance is moved away from the due day on until 72 hours after a miss it could have paid.
 
     Why: money that was there and went elsewhere is unwillingness, not inability: assets are being moved away.
     Settings: a higher `share_min` asks for more certainty; `cover_min` is how much of the installment the balance must
-    have covered (0 looks at empty accounts too, and is noisy); purposes in `bills` and purchases are no transfer.
+    have covered (0 looks at empty accounts too, and is noisy); purposes in `bills` and purchases are no transfer;
+    `ahead_hours` before the miss belong to the window: who will not pay moves the money on the due day already.
     Known false alarms: rent without a purpose code on the same day; a transfer to an own savings account elsewhere.
     First step: call at once, name the payment that was possible, and have a senior collector decide on firm steps.
     Source: assumption.
@@ -51,6 +52,7 @@ class DrainAfterMiss(Detector):
 
     share_min: float = Field(default=0.5, gt=0, le=1)
     window_hours: int = Field(default=72, ge=1, le=168)
+    ahead_hours: int = Field(default=24, ge=0, le=72, description="So long before the miss the window begins")
     cover_min: float = Field(
         default=1.0, ge=0, description="Balance at the miss over the amount of the missed installment"
     )
@@ -98,17 +100,15 @@ class DrainAfterMiss(Detector):
     def _weigh(self, view: BorrowerView, arrears: Arrears, line: Installment) -> Iterator[Finding]:
         loan = arrears.loan
         missed_ms = midnight_ms(line.due + 1, loan.zone)
-        balance = balance_at(view, BALANCE, loan.currency, missed_ms)
-        if (
-            line.cleared is not None
-            or missed_ms > view.complete_ms(loan.source)
-            or not balance
-            or balance < self.cover_min * line.amount
-        ):
+        since_ms, until_ms = missed_ms - self.ahead_hours * HOUR_MS, missed_ms + self.window_hours * HOUR_MS
+        held = [balance_at(view, BALANCE, loan.currency, at) or 0 for at in (since_ms, missed_ms)]
+        balance = max(held)
+        could_pay = balance > 0 and balance >= self.cover_min * line.amount
+        if line.cleared is not None or missed_ms > view.complete_ms(loan.source) or not could_pay:
             return
-        until_ms = missed_ms + self.window_hours * HOUR_MS
-        _, left = total(self._out, view.store(self._out, loan.currency), missed_ms, until_ms)
-        paid = sum(p.amount for p in loan.payments if p.state == STANDS and p.valued > line.due)
+        _, left = total(self._out, view.store(self._out, loan.currency), since_ms, until_ms)
+        since = local_day(since_ms, loan.zone)
+        paid = sum(p.amount for p in loan.payments if p.state == STANDS and p.valued >= since)
         share = max(0, left - paid) / balance
         if share >= self.share_min:
             window = f"PT{self.window_hours}H"
@@ -122,7 +122,7 @@ class DrainAfterMiss(Detector):
                     ),
                     alerts.Measure(name="balance_at_miss_minor", value=balance),
                 ),
-                (*arrears.evidence, *(entry.event for entry in seen if missed_ms <= entry.at < until_ms)),
+                (*arrears.evidence, *(entry.event for entry in seen if since_ms <= entry.at < until_ms)),
             )  # fmt: skip
 
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:

@@ -44,10 +44,10 @@ def test_half_of_the_balance_is_the_threshold(amount: int, alerts: int) -> None:
     assert alerts == len(world().play(*full(), booked(32, -amount, 2_000 - amount), until=40).alerts)
 
 
-@pytest.mark.parametrize(("day", "hour", "alerts"), [(33, 23, 1), (34, 1, 0), (30, 23, 0)])
-def test_the_window_is_the_72_hours_after_the_due_day(day: int, hour: int, alerts: int) -> None:
-    """Just inside the last hour counts; just after it, or still on the due day, does not."""
-    # 31 00:00 ........ 34 00:00
+@pytest.mark.parametrize(("day", "hour", "alerts"), [(33, 23, 1), (34, 1, 0), (30, 1, 1), (29, 23, 0)])
+def test_the_window_is_the_due_day_and_the_72_hours_after_it(day: int, hour: int, alerts: int) -> None:
+    """The first hour of the due day and the last of the third day after it count; just before or after do not."""
+    # 30 00:00 due day ........ 34 00:00
     told = world().play(*full(), booked(day, -1_500, 500, hour=hour), until=40)
     assert alerts == len(told.alerts)
 
@@ -129,3 +129,10 @@ def test_accounts_are_added_up() -> None:
     other = booked(28, 100, 4_000, account="a-2")
     told = world().play(*full(), other, booked(32, -1_200, 800), until=40)
     assert [] == told.said()
+
+
+def test_money_that_comes_on_the_due_day_was_there_too() -> None:
+    """A transfer that is large against the day before, and small against what was there at the miss, is no drain."""
+    # 28 balance 2000   30 05:00 in 8000   30 18:00 out 1500: of 10000
+    facts = [*full(), booked(30, 8_000, 10_000, hour=5), booked(30, -1_500, 8_500, hour=18)]
+    assert [] == world().play(*facts, until=40).said()

@@ -46,6 +46,7 @@ def _print(console: Console, story: Story) -> None:
     if story.evidence_note:
         console.print(Padding(Text(story.evidence_note, "yellow"), (0, 0, 0, 2)))
     _section(console, "The episode", _episode(story))
+    _section(console, "Open beside it when it was made", _standing(story))
     console.print()
     console.print(Text("Timeline", "bold"))
     for line in drawn(story.timeline, console.width):
@@ -57,7 +58,7 @@ def _print(console: Console, story: Story) -> None:
 
 def _found(console: Console, story: Story) -> None:
     data = story.alert.data
-    console.print(Text(story.headline, STYLES[data.severity.value]))
+    console.print(Text(_printable(story.headline), STYLES[data.severity.value]))
     console.print()
     facts = [
         ("alert", f"{data.alert_id}, revision {data.revision}, at {story.place}"),
@@ -70,7 +71,7 @@ def _found(console: Console, story: Story) -> None:
         ("first step", data.first_step),
         *(("note", note) for note in story.notes),
     ]
-    console.print(_grid([(Text(name, "dim"), Text(value)) for name, value in facts if value]))
+    console.print(_grid([(Text(name, "dim"), Text(_printable(value))) for name, value in facts if value]))
 
 
 def _grid(rows: Iterable[Sequence[Text]]) -> Table:
@@ -171,6 +172,14 @@ def _episode(story: Story) -> Table | None:
         for r in story.episode
     ]  # fmt: skip
     return _table(("", "rev#", "made (UTC)", "status", "severity", "step#", "reason", "alert"), rows)
+
+
+def _standing(story: Story) -> Table | None:
+    rows = [
+        (x.detector, Text(x.severity, STYLES[x.severity]), f"{x.opened_at:%Y-%m-%d %H:%M}", x.reason, x.alert_id[:8])
+        for x in story.standing
+    ]
+    return _table(("detector", "severity", "opened (UTC)", "reason", "alert"), rows)
 
 
 def _printable(cell: str) -> str:

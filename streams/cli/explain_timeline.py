@@ -57,14 +57,23 @@ def drawn(timeline: Timeline, width: int) -> Iterator[Text]:
         yield _line(row, timeline, cells)
     yield Text(" " * (NAME_CELLS + _cell(timeline, timeline.alert_ms, cells)) + "▲ this alert", "bold")
     used = {mark.kind for row in timeline.rows for mark in row.marks}
-    legend = Text(" " * NAME_CELLS)
-    for kind in (kind for kind in WORDS if kind in used):
-        sign, style = SIGNS[kind]
-        legend.append(sign, style).append(f" {WORDS[kind]}  ", "dim")
-    yield legend
+    yield from _legend([kind for kind in WORDS if kind in used], NAME_CELLS + cells)
     days = max(1.0, (timeline.end_ms - timeline.start_ms) / DAY_MS / cells)
     left_out = "".join(f"; {sentence}" for sentence in timeline.left_out)
     yield Text(f"{' ' * NAME_CELLS}a column is {days:.1f} days, times in UTC{left_out}", "dim")
+
+
+def _legend(kinds: list[Kind], width: int) -> Iterator[Text]:
+    """The signs in words, on as many lines as they need."""
+    line = Text(" " * NAME_CELLS)
+    for kind in kinds:
+        sign, style = SIGNS[kind]
+        entry = Text.assemble((sign, style), (f" {WORDS[kind]}  ", "dim"))
+        if len(line) + len(entry) > width:
+            yield line
+            line = Text(" " * NAME_CELLS)
+        line.append(entry)
+    yield line
 
 
 def _cell(timeline: Timeline, at_ms: int, cells: int) -> int:

@@ -9,7 +9,9 @@ from schemas.alerts import AlertStatus
 from streams.history.explain.words import name_text, number_text, window_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
+    from uuid import UUID
 
     from schemas.alerts import Alert, Measure
     from streams.history.explain.material import Fact, Material, Told
@@ -71,6 +73,16 @@ class Revision(NamedTuple):
     asked: bool
 
 
+class Standing(NamedTuple):
+    """Another episode of the same borrower that was open when the alert was made."""
+
+    detector: str
+    severity: str
+    opened_at: datetime
+    reason: str
+    alert_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
     """Everything that is said of an alert."""
@@ -86,6 +98,7 @@ class Story:
     evidence_note: str
     """Why some of the evidence is not there; empty if all of it is."""
     episode: tuple[Revision, ...]
+    standing: tuple[Standing, ...]
     timeline: Timeline
     rebuilt: Rebuilt
 
@@ -104,6 +117,7 @@ def story_of(material: Material, about: About, timeline: Timeline, rebuilt: Rebu
         evidence,
         _evidence_note(material, evidence),
         tuple(_revision(told, asked=told.alert.id == alert.id) for told in material.episode),
+        tuple(_standing(material)),
         timeline,
         rebuilt,
     )
@@ -211,6 +225,23 @@ def _revision(told: Told, *, asked: bool) -> Revision:
     )  # fmt: skip
 
 
+def _standing(material: Material) -> Iterator[Standing]:
+    """Each by its last revision up to the alert: a risk is made of these."""
+    opened: dict[UUID, datetime] = {}
+    latest: dict[UUID, Told] = {}
+    asked = material.told.alert
+    for told in material.others:
+        data = told.alert.data
+        if told.alert.time <= asked.time and data.mode == asked.data.mode:
+            opened.setdefault(data.episode_id, told.alert.time)
+            latest[data.episode_id] = told
+    for told in latest.values():
+        data = told.alert.data
+        if data.status in {AlertStatus.OPENED, AlertStatus.ESCALATED}:
+            at = opened[data.episode_id]
+            yield Standing(data.detector, data.severity.value, at, data.reason, str(data.alert_id))
+
+
 def as_json(story: Story) -> dict[str, Any]:
     """The explanation for machines."""
     timeline = story.timeline
@@ -228,6 +259,7 @@ def as_json(story: Story) -> dict[str, Any]:
         "evidence": [_without_blanks(piece._asdict()) for piece in story.evidence],
         "evidence_note": story.evidence_note,
         "episode": [revision._asdict() for revision in story.episode],
+        "open_beside_it": [standing._asdict() for standing in story.standing],
         "timeline": timeline._asdict() | {"rows": [_row(row) for row in timeline.rows]},
         "rebuilt": story.rebuilt._asdict(),
     }

@@ -16,13 +16,14 @@ from streams.errors import Misconfigured
 from streams.history.files import STDIN, read_events
 from streams.history.ordering import keep_apart, replacing
 from streams.history.portfolio import SecondHop
-from streams.history.replay import Replayed, Sink, final_episodes, replay
+from streams.history.replay import PolicyChange, Replayed, Sink, final_episodes, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from streams.engine.drain import DeadLetter
+    from streams.engine.engine import Engine
 
 
 def replay_files(
@@ -33,6 +34,7 @@ def replay_files(
     portfolio: Path | None = None,
     dead_letters: Path | None = None,
     policy_file: Path | None = None,
+    policy_changes: Sequence[tuple[datetime, Path]] = (),
     until: datetime | None = None,
     live_from: datetime | None = None,
     progress: Callable[[int, int], None] = lambda _lines, _now_ms: None,
@@ -44,6 +46,7 @@ def replay_files(
     keep_apart((Path(file) for file in files if str(file) != STDIN), (alerts, episodes, portfolio, dead_letters))
     live_from_ms = None if live_from is None else ms_of(live_from)
     engine = load_engine(policy_file, live_from_ms)
+    changes = _changes(engine, policy_changes, live_from_ms)
     kept: list[bytes] = []
     with ExitStack() as stack:
         to_alerts = opened(stack, alerts)
@@ -68,12 +71,20 @@ def replay_files(
         lines = read_events(files, latest_ms=clock.now_ms() + HOUR_MS)
         sink = Sink(alert, letter, progress, None if second is None else second.take)
         until_ms = None if until is None else ms_of(until)
-        done = replay(engine, lines, sink, until_ms=until_ms, live_from_ms=live_from_ms)
+        done = replay(engine, lines, sink, until_ms=until_ms, live_from_ms=live_from_ms, changes=changes)
         to_episodes = opened(stack, episodes)
         if to_episodes is not None:
             to_episodes.writelines(orjson.dumps(episode._asdict()) + b"\n" for episode in final_episodes(kept))
         done.portfolio = 0 if second is None else second.alerts
     return done
+
+
+def _changes(first: Engine, asked: Sequence[tuple[datetime, Path]], live_from_ms: int | None) -> list[PolicyChange]:
+    changes = [PolicyChange(ms_of(at), load_engine(file, live_from_ms)) for at, file in asked]
+    versions = [first.policy.version, *(change.engine.policy.version for change in changes)]
+    if twice := [version for version in dict.fromkeys(versions) if versions.count(version) > 1]:
+        raise Misconfigured(f"two of the policies have the version {twice[0]}: give each one of its own")
+    return sorted(changes, key=lambda change: change.at_ms)
 
 
 def opened(stack: ExitStack, file: Path | None) -> IO[bytes] | None:

@@ -40,6 +40,10 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
     ] = None,
     dead_letters: Annotated[Path | None, typer.Option(help="Write why and where events were rejected.")] = None,
     policy: PolicyFile = None,
+    policy_change: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TIME=FILE", help="From TIME on (UTC) go by the policy of FILE. May be given again."),
+    ] = None,
     until: Annotated[
         datetime | None, typer.Option(formats=MOMENTS, help="Where time ends (UTC), else at the last event.")
     ] = None,
@@ -63,15 +67,20 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
     Example:
         ews replay events.jsonl --alerts alerts.jsonl --episodes episodes.jsonl
         ews replay 2016.jsonl.gz 2017.jsonl.gz --until 2017-07-01 --alerts alerts.jsonl
+        ews replay events.jsonl --alerts alerts.jsonl --policy-change 2026-03-01=stricter.toml
         ews replay --order --bootstrap kafka-1:9092 --states
     """
     if order:
-        if files or until or live_from:
-            raise typer.BadParameter("--order goes without files, --until and --live-from: the order says it all")
+        if files or until or live_from or policy_change:
+            raise typer.BadParameter(
+                "--order goes without files, --until, --live-from and --policy-change: the order says it all"
+            )
         settings = load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix, policy_file=policy)
         raise typer.Exit(_repeat(settings, alerts, states=states, as_json=as_json))
     if not files:
         raise typer.BadParameter("name at least one event file, or - for standard input")
+    if policy_change and portfolio is not None:
+        raise typer.BadParameter("--portfolio goes without --policy-change: the second stage knows one policy here")
     began = perf_counter()
     with _progress() as advance:
         done = replay_files(
@@ -81,12 +90,24 @@ def replay(  # noqa: PLR0917 - Typer passes them by name
             portfolio=portfolio,
             dead_letters=dead_letters,
             policy_file=policy,
+            policy_changes=[_parse_change(text) for text in policy_change or ()],
             until=_in_utc(until),
             live_from=_in_utc(live_from),
             progress=advance,
         )
     told = _told(done, perf_counter() - began)
     typer.echo(orjson.dumps(told).decode() if as_json else _as_text(told))
+
+
+def _parse_change(text: str) -> tuple[datetime, Path]:
+    moment, _, file = text.partition("=")
+    for form in MOMENTS if file else ():
+        try:
+            at = datetime.strptime(moment, form)  # noqa: DTZ007 - the next line gives it a zone
+        except ValueError:
+            continue
+        return at.replace(tzinfo=at.tzinfo or UTC), Path(file)
+    raise typer.BadParameter(f"--policy-change {text}: say TIME=FILE, such as 2026-03-01=stricter.toml")
 
 
 @contextmanager
@@ -111,8 +132,9 @@ def _repeat(settings: Settings, alerts: Path | None, *, states: bool, as_json: b
         done = asyncio.run(repeat_order(settings, settings.policy_file, write, advance, states=states))
     told = {
         "equal": done.equal, "alerts": done.alerts, "dead_letters": done.dead_letters, "events": dict(done.events),
-        "ticks": done.ticks, "order_records": done.order_records, "partitions": done.partitions,
-        "letters_gone": done.letters_gone, "states": done.states.hexdigest() if states else None,
+        "ticks": done.ticks, "policies": dict(done.policies), "order_records": done.order_records,
+        "partitions": done.partitions, "letters_gone": done.letters_gone,
+        "states": done.states.hexdigest() if states else None,
         "seconds": round(done.seconds, 2), "differences": [str(difference) for difference in done.differences],
     }  # fmt: skip
     if as_json:
@@ -122,7 +144,7 @@ def _repeat(settings: Settings, alerts: Path | None, *, states: bool, as_json: b
         typer.echo(
             f"{verdict}: {done.alerts:,} alerts and {done.dead_letters:,} dead letters of {done.partitions} lanes"
         )
-        for name in ("order_records", "ticks", "letters_gone", "states", "seconds"):
+        for name in ("order_records", "ticks", "policies", "letters_gone", "states", "seconds"):
             typer.echo(f"  {name.replace('_', ' ')}: {told[name]}")
         for difference in done.differences:
             typer.echo(f"  {difference}")

@@ -73,6 +73,13 @@ class Sink(NamedTuple):
     """Called with what the second hop is told."""
 
 
+class PolicyChange(NamedTuple):
+    """From an instant on another policy is in force: what became known at that instant is judged by it already."""
+
+    at_ms: int
+    engine: Engine
+
+
 def replay(
     engine: Engine,
     lines: Iterable[FileEvent],
@@ -80,12 +87,15 @@ def replay(
     *,
     until_ms: int | None = None,
     live_from_ms: int | None = None,
+    changes: Sequence[PolicyChange] = (),
 ) -> Replayed:
-    """Play the lines, which come in order, and let time come to its end."""
+    """Play the lines, which come in order, and let time come to its end. Policies change on the way, in their order."""
     done = Replayed()
     states: dict[bytes, bytes] = {}
     settings = LaneSettings(0, 1, clock="event", step_ms=HOUR_MS, live_from_ms=live_from_ms)
-    lane = Lane(engine, settings, states)
+    engines = {one.policy.version: one for one in (engine, *(change.engine for change in changes))}
+    lane = Lane(engine, settings, states, engines.get)
+    policy, ahead = engine.policy.version, list(changes)
     offsets: Counter[str] = Counter()
     heartbeats: list[FileRecord] = []
     lines = iter(lines)
@@ -94,12 +104,22 @@ def replay(
         played = [line for line in batch if until_ms is None or line.available_ms <= until_ms]
         done.after_until += len(batch) - len(played)
         last_ms = max([last_ms, *(line.available_ms for line in played)])
+        while ahead and last_ms >= ahead[0].at_ms:
+            before = [line for line in played if line.available_ms < ahead[0].at_ms]
+            played = played[len(before) :]
+            records = list(_records(before, offsets, heartbeats))
+            _take(lane, lane.play(records, heartbeats, ahead[0].at_ms, policy), done, sink)
+            policy = ahead.pop(0).engine.policy.version
         records = list(_records(played, offsets, heartbeats))
-        _take(lane, lane.play(records, heartbeats, None), done, sink)
+        _take(lane, lane.play(records, heartbeats, None, policy), done, sink)
         taken = lane.positions.get(Topic.FEEDS, 0)
         heartbeats = [record for record in heartbeats if record.offset >= taken]
         sink.progress(len(batch), lane.now_ms)
-    _take(lane, lane.play([], heartbeats, last_ms if until_ms is None else until_ms), done, sink)
+    end_ms = last_ms if until_ms is None else until_ms
+    for change in (change for change in ahead if change.at_ms <= end_ms):
+        _take(lane, lane.play([], heartbeats, change.at_ms, policy), done, sink)
+        policy = change.engine.policy.version
+    _take(lane, lane.play([], heartbeats, end_ms, policy), done, sink)
     done.borrowers, done.now_ms = len(states) - bool(states), lane.now_ms
     return done
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.events import Topic
 from schemas.topics import SOURCES
-from streams.bootstrap.policy import load_engine
+from streams.bootstrap.policy_book import PolicyBook
 from streams.engine.drain import DeadLetter, Effects, Inbox
 from streams.engine.lane import Lane, LaneSettings
+from streams.engine.policy import Policy
 from streams.history.files import read_events
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def topics_of(file: Path, dice: Random) -> dict[str, list[Record]]:
 class RecordedLane:
     """Drains in random pieces, restarts at random moments, and keeps what a worker would have written."""
 
-    def __init__(self, topics: dict[str, list[Record]], settings: LaneSettings) -> None:
+    def __init__(self, topics: dict[str, list[Record]], settings: LaneSettings, book: PolicyBook | None = None) -> None:
         self.topics = topics
         self.settings = settings
         self.until_ms = max(records[-1].timestamp for records in topics.values() if records)
@@ -54,18 +55,29 @@ class RecordedLane:
         self.dead_letters: list[DeadLetter] = []
         self.states: dict[bytes, bytes] = {}
         self.restarts = 0
-        self._engine = load_engine(None, settings.live_from_ms)
+        self.book = book or PolicyBook(Policy())
+        self.policy: str | None = None
+        """The version that is in force, None for the one that the book begins with."""
         self._start()
 
     def _start(self) -> None:
-        self.lane = Lane(self._engine, self.settings, self.states)
+        live_from_ms = self.settings.live_from_ms
+        base = self.book.engine(self.book.base.version, live_from_ms)
+        assert base is not None
+        self.lane = Lane(base, self.settings, self.states, lambda version: self.book.engine(version, live_from_ms))
 
-    def run(self, size: Callable[[], int], restarts: Callable[[], bool]) -> RecordedLane:
-        """Drain all, so many records of each source at a time at most."""
+    def run(
+        self,
+        size: Callable[[], int],
+        restarts: Callable[[], bool],
+        policies: Callable[[], str | None] = lambda: None,
+    ) -> RecordedLane:
+        """Drain all, so many records of each source at a time at most. `policies` says what is in force at a drain."""
         seen: Counter[str] = Counter()
         while not self._finished():
             for topic in SOURCES:
                 seen[topic] = max(seen[topic], self._applied(topic)) + size()
+            self.policy = policies()
             effects = self.lane.drain(self._inbox(seen))
             if effects is not None and restarts():
                 self.restarts += 1
@@ -85,7 +97,7 @@ class RecordedLane:
     def _inbox(self, seen: Counter[str]) -> Inbox:
         shown = {topic: self.topics[topic][self._applied(topic) : seen[topic]] for topic in SOURCES}
         behind = frozenset(topic for topic in SOURCES if seen[topic] < len(self.topics[topic]))
-        return Inbox(shown, behind, self.until_ms, self.topics[Topic.FEEDS])
+        return Inbox(shown, behind, self.until_ms, self.topics[Topic.FEEDS], policy=self.policy)
 
     def _commit(self, effects: Effects) -> None:
         self.order.append(effects.order)

@@ -150,7 +150,7 @@ def test_an_imported_export_is_measured_by_its_own_tokens_and_zone(
         ({"more": ["--zone", "Nowhere/Town"]}, "'Nowhere/Town' is not an IANA time zone name"),
         ({"more": ["--recalls", "half"]}, "'half' is no list of shares such as 0.25,0.5"),
         ({"more": ["--recalls", "0.5,2"]}, "'0.5,2' is no list of shares"),
-        ({"more": ["--policy", "nothing.toml"]}, "cannot read the policy nothing.toml"),
+        ({"more": ["--policy", "nothing.toml"]}, "there is no readable file nothing.toml"),
         ({"events": "-", "more": ["--against", "x.toml"]}, "two policies need the events twice"),
         ({"report": "/dev/null/report"}, "cannot make the folder /dev/null/report"),
     ],

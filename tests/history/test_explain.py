@@ -26,7 +26,7 @@ from streams.history.explain.page import page_of
 from streams.history.explain.story import Bar, as_json
 from streams.history.explain.timeline import Kind, Mark, Row, Timeline
 from streams.history.explain.words import name_text, number_text, window_days, window_text
-from tests.builders import at, booked, in_order, inquired, on, opened, paid, returned
+from tests.builders import at, booked, heartbeat, in_order, inquired, on, opened, paid, returned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +183,41 @@ def test_warm_up_alerts_are_made_again_as_the_replay_had_it(tmp_path: Path) -> N
     assert story.rebuilt.equal
     assert any("mode is history" in note for note in story.notes)
     assert not explain_from_files(case.alerts, [str(case.events)], Question(id=str(alert.id))).rebuilt.equal
+
+
+def test_what_the_second_hop_raised_is_made_again_from_files(tmp_path: Path) -> None:
+    """A borrower who shares a phone with one in arrears: the replay goes through the second hop to make it again."""
+    shared = {"phone_token": "ph-1"}
+    facts = [opened([10, 40, 70], **shared), opened([10, 40], loan="l-2", subject="b-2", **shared)]
+    facts += [paid(9), paid(39), paid(60, 1, loan="l-2", subject="b-2")]
+    case = replayed(tmp_path, facts)
+    portfolio = tmp_path / "portfolio.jsonl"
+    replay_files([case.events], alerts=None, portfolio=portfolio)
+    first = Alert.model_validate_json(portfolio.read_bytes().splitlines()[0])
+    story = explain_from_files(portfolio, [str(case.events)], Question(id=str(first.id), check=True))
+    assert ("shared_contact", "b-1") == (first.data.detector, first.data.borrower)
+    assert story.rebuilt.equal, story.rebuilt.said
+    assert "Trouble and fraud travel along contacts" in story.about.why
+
+
+def test_a_silent_source_is_explained_by_its_heartbeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An operator alert has no borrower: its events are the heartbeats of the source."""
+    case = replayed(tmp_path, [opened([10, 40]), heartbeat(3), heartbeat(4), paid(9), paid(39)])
+    alert = case.alert("feed_stale")
+    assert 0 == main(case.explain(alert.id))
+    out = capsys.readouterr().out
+    assert "feed_stale opened (high) for " in out
+    assert re.search(r"feeds +.*'", out)
+    assert "byte for byte" in out
+
+
+def test_what_stood_open_beside_it_is_named(case: Case) -> None:
+    """Other episodes of the borrower that were open at that moment, each as it then was."""
+    alert = case.alert("missed_installment")
+    story = explain_from_files(case.alerts, [str(case.events)], Question(id=str(alert.id), check=False))
+    assert "multi_lending_spike" in [x.detector for x in story.standing]
+    first = case.alert("multi_lending_spike")
+    assert () == explain_from_files(case.alerts, [], Question(id=str(first.id), check=False)).standing
 
 
 @pytest.mark.parametrize(

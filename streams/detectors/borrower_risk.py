@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 TIERS = ("none", "watch", "high", "critical")
 """By step."""
-SEVERITIES = (Severity.INFO, Severity.WATCH, Severity.HIGH, Severity.CRITICAL)
 FIRST_STEPS = {
     "unable": "Call to learn what has changed, and offer an extension or a plan before the next due day.",
     "unwilling": "Have a senior collector take the case: firm steps early, and no further extension.",
@@ -36,9 +35,10 @@ class BorrowerRisk(Detector):
     seems to be (unable, unwilling, undetermined) and which share may come back.
     Settings: points, tiers, stances and recoveries stand in the scorecard of the policy. `ease_points`: the score must
     fall so far below a tier for the tier to be left (more is calmer, and later to say that things are better).
+    `watch_signs_min`: on the watch list one sign alone is not repeated, since its own detector has told it.
     Known false alarms: those of the detectors behind the points, when two are wrong for the same reason.
     First step: by stance; a plan for who cannot pay, a firm hand for who will not.
-    Source: the points are assumptions until `ews calibrate` has fitted them on own history; so is `ease_points`.
+    Source: points, ease and signs are assumptions, the points until `ews calibrate` has fitted them on own history.
     """
 
     key: ClassVar[str] = COMPOSITE
@@ -49,6 +49,7 @@ class BorrowerRisk(Detector):
     first_step: ClassVar[str] = FIRST_STEPS["undetermined"]
 
     ease_points: int = Field(default=10, ge=0, le=200)
+    watch_signs_min: int = Field(default=2, ge=1, le=20, description="Signs that make a watch tier worth telling")
     cooldown_days: int = Field(default=3, ge=0, le=365)
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
@@ -61,7 +62,8 @@ class BorrowerRisk(Detector):
         if known is not None and step < known.step:
             reason = f"The risk has fallen to {TIERS[step]}: {now.score} points."
             yield ended(known, "recovered", reason)._replace(risk=now)
-        yield self._finding(view, now, step)
+        if step > 1 or _signs(now) >= self.watch_signs_min or (known is not None and known.step == step):
+            yield self._finding(view, now, step)
 
     def _held(self, view: BorrowerView, now: Risk, known: Episode | None) -> int:
         """The highest tier, of those up to the open one, that the score has not fallen below by more than the ease."""
@@ -74,11 +76,11 @@ class BorrowerRisk(Detector):
             "",
             None,
             step,
-            SEVERITIES[step],
+            Severity(tier),
             f"The risk is {tier}: {now.score} points, {_told(now)}.{SEEMS.get(now.stance, '')}",
             (
                 Measure(name="risk_score", value=now.score, threshold=threshold),
-                Measure(name="signs", value=sum(reason.points > 0 for reason in now.reasons)),
+                Measure(name="signs", value=_signs(now)),
             ),
             risk=now.model_copy(update={"tier": tier}),
             first_step=FIRST_STEPS[now.stance],
@@ -103,6 +105,10 @@ class BorrowerRisk(Detector):
 def _threshold(view: BorrowerView, step: int) -> int:
     tiers = view.policy.scorecard.tiers
     return (tiers.watch, tiers.high, tiers.critical)[step - 1]
+
+
+def _signs(now: Risk) -> int:
+    return sum(reason.points > 0 for reason in now.reasons)
 
 
 def _told(now: Risk) -> str:

@@ -20,7 +20,11 @@ SIGNS = ("external_delinquency", "score_drop", "public_record", "missed_installm
 
 def world(*keys: str, scorecard: dict | None = None, reborn: bool = False, **own: object) -> World:
     """A world with the composite and the detectors it adds up."""
-    detectors = {KEY: own, "score_drop": {"cooldown_days": 0}, "multi_lending_spike": {"cooldown_days": 0}}
+    detectors = {
+        KEY: {"watch_signs_min": 1} | own,
+        "score_drop": {"cooldown_days": 0},
+        "multi_lending_spike": {"cooldown_days": 0},
+    }
     policy = Policy(detectors=detectors, scorecard=scorecard or {})
     return World(engine_of(KEY, *(keys or SIGNS), policy=policy), reborn=reborn)
 
@@ -49,6 +53,16 @@ def test_two_signs_make_a_tier() -> None:
     assert [("episode.external_delinquency", "watch", 15), ("episode.score_drop", "watch", 10)] == [
         (reason.name, reason.value, reason.points) for reason in data.risk.reasons
     ]
+
+
+def test_on_the_watch_list_one_sign_is_not_repeated() -> None:
+    """A record alone has 30 points and has been told; with a second sign the risk is told, and stays with one left."""
+    # 5 record: 30   9 three lenders: 40, told   16 the spike is over: 30, goes on
+    told = world(watch_signs_min=2).play(filed(5), *lenders(7, 8, 9), until=40)
+    assert [(9, "opened", 1)] == told.told(KEY)
+    # 5 record: 30   9 external 60 days: 60, high   30 paid: 30, one sign left
+    told = world(watch_signs_min=2).play(filed(5), tradeline(9, behind=60), tradeline(30, behind=0), until=40)
+    assert [(9, "opened", 2), (30, "resolved", 2)] == told.told(KEY)
 
 
 def test_one_small_sign_makes_none() -> None:

@@ -6,6 +6,7 @@ read from it is too little until its window is full. That is told once for all l
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,10 @@ import msgspec
 
 from schemas.alerts import Alert, AlertData, AlertStatus, Measure, Mode, Severity, alert_id, episode_id
 from streams.engine.calendar import DAY_MS, moment_of
+from streams.engine.drain import LANE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from streams.engine.engine import Engine
 
@@ -55,6 +57,28 @@ class WarmUp(msgspec.Struct, array_like=True):
 
 WarmUps = dict[int, WarmUp]
 """By `Measure.key`. What is full is forgotten on the day after."""
+
+
+class Roll:
+    """The borrowers of a lane in the order of their tokens: the same one whenever it is made from the same states."""
+
+    def __init__(self, states: Iterable[bytes]) -> None:
+        self._tokens = sorted(token for token in states if token != LANE_KEY)
+
+    def after(self, token: bytes, count: int) -> list[bytes]:
+        """The next so many after a token; fewer at the end."""
+        first = bisect_right(self._tokens, token)
+        return self._tokens[first : first + count]
+
+    def took(self, states: Mapping[bytes, bytes | None]) -> None:
+        """Enter those who came with committed states, and strike out those who went."""
+        for token in states.keys() - {LANE_KEY}:
+            at = bisect_left(self._tokens, token)
+            is_there = at < len(self._tokens) and self._tokens[at] == token
+            if states[token] is None and is_there:
+                del self._tokens[at]
+            elif states[token] is not None and not is_there:
+                self._tokens.insert(at, token)
 
 
 def changed(old: Engine | None, new: Engine) -> set[str]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.events import Event, Topic
 from schemas.topics import SOURCES
-from streams.engine.work import ORDER_VERSION, STATE, TICK, Fact, LaneSettings, Poison, Position, Work, read
+from streams.engine.position import ORDER_VERSION, STATE, TICK, Fact, LaneSettings, Poison, Position
+from streams.engine.work import Work, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence

@@ -5,9 +5,8 @@ In which order it does so is the lane's business.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -19,17 +18,20 @@ from schemas.events import Topic
 from schemas.topics import partition_of
 from streams.engine.borrower import Borrower, restore, snapshot, wakeups_of
 from streams.engine.calendar import DAY_MS, ms_of
-from streams.engine.change import SWEEP_MAX, Sweep, WarmUps, changed, next_full_ms, tell, warm_up
+from streams.engine.change import SWEEP_MAX, Roll, Sweep, changed, next_full_ms, tell, warm_up
 from streams.engine.drain import LANE_KEY, DeadLetter, Effects, SourceRecord
-from streams.engine.engine import Engine, Origin, Outcome
-from streams.engine.feeds import Feed, Feeds
+from streams.engine.engine import Origin, Outcome
+from streams.engine.feeds import Feeds
 from streams.engine.limits import Tally
 from streams.engine.portfolio.contributions import NOTHING
 from streams.engine.portfolio.telling import Telling, passed_day
+from streams.engine.position import ORDER_VERSION, STATE, TICK, Fact, LaneSettings, Poison, Position, Refused
 from streams.engine.wakeups import Wakeups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from streams.engine.engine import Engine
 
     Engines = Callable[[str], Engine | None]
     """The engine of a version of the policy, None if it is not known."""
@@ -40,57 +42,6 @@ AT_HAND_MAX = 2_000
 """Borrowers whose states are kept readable from one drain to the next."""
 STATE_BYTES_MAX = 900_000
 """The largest state of a borrower: it must fit a record. Events of a drain that would exceed it are dead letters."""
-STATE = "state"
-ORDER_VERSION = 1
-TICK = "tick"
-Fact = events.Event | InvalidEvent
-"""An event, or what is wrong with the bytes that should have been one."""
-
-
-class LaneSettings(NamedTuple):
-    """What decides a lane's order and time. It stands in every order record, so that a repeat needs nothing else."""
-
-    partition: int
-    partitions: int
-    clock: str = "wall"
-    step_ms: int = 60_000
-    live_from_ms: int | None = None
-
-
-class Position(msgspec.Struct, array_like=True):
-    """The position record: state and positions cannot part, since they are committed together."""
-
-    version: int = 1
-    offsets: dict[str, int] = {}
-    now_ms: int = 0
-    feeds: dict[str, Feed] = {}
-    tallies: dict[str, Tally] = {}
-    unfinished: bool = False
-    """Whether the tick of `now_ms` had more to wake than one drain may: the next drain goes on with it."""
-    policy: str = ""
-    """The version that the latest tick carried; '' before the first."""
-    sweep: Sweep | None = None
-    """A change of the policy that has not reached every borrower yet."""
-    warming: WarmUps = {}
-
-
-class Poison(Exception):  # noqa: N818 - it names the record, not a failure to report
-    """Our own code failed on a record, or on a borrower in a tick: `at` says on which."""
-
-    def __init__(self, at: tuple[object, ...], cause: Exception) -> None:
-        super().__init__(f"{at}: {cause!r}")
-        self.at = at
-        self.cause = cause
-
-
-class Refused(NamedTuple):
-    """A record that becomes a dead letter, and where it stood."""
-
-    key: bytes | None
-    value: bytes | None
-    topic: str
-    offset: int
-    timestamp: int
 
 
 class Work:
@@ -115,7 +66,7 @@ class Work:
         self._engines = engines
         self._use(engines(self.position.policy) or engine)
         self._wanted = engine.policy.version
-        self._tokens: list[bytes] | None = None
+        self._roll: Roll | None = None
         kept_wakeups = ((token, wakeups_of(value)) for token, value in states.items() if token != LANE_KEY)
         self.wakeups = Wakeups(kept_wakeups, lambda source: self.feeds.through(source))  # noqa: PLW0108 - a policy replaces them
         self._touched: dict[bytes, Borrower] = {}
@@ -352,14 +303,14 @@ class Work:
         sweep = self.position.sweep
         if sweep is None:
             return
-        if self._tokens is None:
-            self._tokens = sorted(token for token in self._states if token != LANE_KEY)
-        first = bisect_right(self._tokens, sweep.after)
-        for token in self._tokens[first : first + SWEEP_MAX]:
+        if self._roll is None:
+            self._roll = Roll(self._states)
+        tokens = self._roll.after(sweep.after, SWEEP_MAX)
+        for token in tokens:
             self._judge_anew(token, now_ms, sweep.keys)
             sweep.after = token
-        if first + SWEEP_MAX >= len(self._tokens):
-            self.position.sweep = self._tokens = None
+        if len(tokens) < SWEEP_MAX:
+            self.position.sweep = self._roll = None
 
     def _judge_anew(self, token: bytes, now_ms: int, keys: list[str]) -> None:
         if self._dirty.get(token) is False:
@@ -378,15 +329,8 @@ class Work:
 
     def took(self, states: Mapping[bytes, bytes | None]) -> None:
         """These states are committed: a change on its way finds the borrowers that came, and not those that went."""
-        if self._tokens is None:
-            return
-        for token in states.keys() - {LANE_KEY}:
-            at = bisect_left(self._tokens, token)
-            is_there = at < len(self._tokens) and self._tokens[at] == token
-            if states[token] is None and is_there:
-                del self._tokens[at]
-            elif states[token] is not None and not is_there:
-                self._tokens.insert(at, token)
+        if self._roll is not None:
+            self._roll.took(states)
 
     def _mode(self) -> Mode:
         live_from = self._settings.live_from_ms

@@ -21,7 +21,7 @@ from streams.engine.drain import LANE_KEY, DeadLetter, Effects, Outbound
 from streams.engine.portfolio.cohort import Cohort, Kept
 from streams.engine.portfolio.judging import Close, judge_cohort, judge_link
 from streams.engine.portfolio.link import Link
-from streams.engine.work import ORDER_VERSION, TICK
+from streams.engine.position import ORDER_VERSION, TICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from schemas.portfolio import Told
     from streams.engine.drain import Inbox, SourceRecord
     from streams.engine.portfolio.judging import Rules
-    from streams.engine.work import LaneSettings
+    from streams.engine.position import LaneSettings
 
 SOURCES = (COHORTS, LINKS)
 JUDGED_MAX = 5_000

@@ -12,7 +12,7 @@ import orjson
 from schemas.alerts import AlertStatus, Severity
 from schemas.topics import ALERTS, DEAD_LETTERS, PORTFOLIO_ORDER
 from streams.engine.portfolio.judging import SOURCE as PORTFOLIO
-from streams.engine.work import TICK
+from streams.engine.position import TICK
 from streams.kafka.reading import reading
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from streams.engine.borrower import Episode
     from streams.engine.detector import BorrowerView
 
-TIERS = ("none", "watch", "high", "critical")
-"""By step."""
+TIERS = ("none", "watch", "high", "critical")  # by step
 FIRST_STEPS = {
     "unable": "Call to learn what has changed, and offer an extension or a plan before the next due day.",
     "unwilling": "Have a senior collector take the case: firm steps early, and no further extension.",
@@ -50,7 +49,6 @@ class BorrowerRisk(Detector):
 
     ease_points: int = Field(default=10, ge=0, le=200)
     watch_signs_min: int = Field(default=2, ge=1, le=20, description="Signs that make a watch tier worth telling")
-    cooldown_days: int = Field(default=3, ge=0, le=365)
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """The tier of the score; where a higher one was open that is over, and the lower one begins."""
@@ -97,8 +95,11 @@ class BorrowerRisk(Detector):
                 yield Wakeup(midnight_ms(day + 1, loan.zone), loan.source)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
-        """The score is below every tier."""
+        """The score is below every tier; if all that has ended since was never true, neither was the risk."""
         now = risk(view.policy.scorecard, view)
+        signs = [e for e in view.ended_episodes(episode.changed_ms) if e.detector != self.key]
+        if signs and all(sign.withdrawn for sign in signs):
+            return ended(episode, "disproved", "The alerts behind the risk were withdrawn.")._replace(risk=now)
         return ended(episode, "recovered", f"The risk has passed: {now.score} points.")._replace(risk=now)
 
 

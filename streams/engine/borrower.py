@@ -40,6 +40,8 @@ class Episode(msgspec.Struct, array_like=True):
     calm_since_ms: int = 0
     shadow: bool = False
     """Whether it was opened while its detector was on trial, so that only those who watch the trial know of it."""
+    withdrawn: bool = False
+    """Whether it ended because it was never true."""
 
 
 class Waiting(msgspec.Struct, array_like=True):

@@ -132,6 +132,11 @@ class BorrowerView:
         """The open episodes of detectors that are not on trial."""
         return (e for e in self._borrower.episodes if e.is_open and e.detector not in self._silent)
 
+    def ended_episodes(self, since_ms: int) -> Iterator[Episode]:
+        """The episodes of detectors that are not on trial which have ended since an instant."""
+        ended = (e for e in self._borrower.episodes if not e.is_open and e.changed_ms >= since_ms)
+        return (e for e in ended if e.detector not in self._silent)
+
     def episode(self, detector: str, loan: str) -> Episode | None:
         """The open episode of a detector and loan, or None."""
         return next(
@@ -173,9 +178,14 @@ class Detector(BaseModel):
     def quiet(self) -> tuple[Measure, ...]:
         """Those of its measures that are no reason to judge by themselves, unless an episode of its is open.
 
-        What nearly every event changes (a balance) is looked at when something else, or a wake-up, is the reason.
+        What nearly every event changes (a balance) is looked at when something else, or a wake-up, is the reason, or
+        when `minds` says so.
         """
         return ()
+
+    def minds(self, data: object) -> bool:  # noqa: ARG002 - most do not
+        """Whether the data of an event that changed only quiet measures is a reason to judge all the same."""
+        return False
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """What is true as of now. Must not change anything and must say the same when asked again."""

@@ -143,6 +143,7 @@ def _revise(scene: Scene, detector: Detector, finding: Finding, episode: Episode
     episode.is_open = status in {AlertStatus.OPENED, AlertStatus.ESCALATED}
     if status is AlertStatus.OPENED:
         episode.shadow = detector.shadow
+    episode.withdrawn = status is AlertStatus.WITHDRAWN
     episode.step = finding.step if status is AlertStatus.OPENED else max(episode.step, finding.step)
     episode.severity, episode.changed_ms, episode.calm_since_ms = finding.severity.value, scene.at_ms, 0
     return _alert(scene, detector, finding, episode, status)

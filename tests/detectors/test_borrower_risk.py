@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from streams.engine.policy import Policy
-from tests.builders import World, engine_of, filed, inquired, opened, paid, scored, tradeline
+from tests.builders import World, at, engine_of, filed, inquired, opened, paid, scored, tradeline
 from tests.engine.lives import LAST_DAY, lives
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_a_lower_tier_is_another_episode() -> None:
     # 5 external 60 days, high: 30   6 7 8 lenders, watch: 10   9 score, watch: 10 = 50 high
     # 15 the spike is over: 40, held by the ease   36 external cured: 10... watch while score lasts; then nothing
     facts = [tradeline(5, behind=60), *lenders(6, 7, 8), scored(1, 735), scored(9, 685), tradeline(36, behind=0)]
-    told = world(cooldown_days=0).play(*facts, until=60)
+    told = world().play(*facts, until=60)
     assert [
         (5, "opened", 1), (9, "escalated", 2), (36, "resolved", 2), (36, "opened", 1), (39, "resolved", 1),
     ] == told.told(KEY)  # fmt: skip
@@ -139,12 +139,23 @@ def test_trials_and_its_own_episode_add_nothing() -> None:
     assert [30, 45] == [alert.data.risk.score for alert in risks(told)]
 
 
-def test_a_withdrawn_alert_takes_its_points_back() -> None:
-    """A payment valued in time disproves the miss, and the risk passes after its calm time."""
-    # 30 due   45 15 days: high, 40   47 paid, valued 30: withdrawn   50 over
+def test_what_is_withdrawn_withdraws_the_risk() -> None:
+    """A payment valued in time disproves the miss, and with it the risk that it made: at once."""
+    # 30 due   45 15 days: high, 40   47 paid, valued 30: withdrawn
     told = world("missed_installment").play(opened(DUES), paid(9), paid(47, valued=30), until=55)
-    assert [(45, "opened", 1), (50, "resolved", 1)] == told.told(KEY)
+    assert [(45, "opened", 1), (47, "withdrawn", 1)] == told.told(KEY)
+    assert "The alerts behind the risk were withdrawn." == risks(told)[-1].data.reason
+
+
+def test_what_was_true_is_resolved() -> None:
+    """A payment valued late cures the miss; one alert withdrawn beside one cured leaves the risk true."""
+    # 30 due   45 15 days: high, 40   47 paid: cured
+    told = world("missed_installment").play(opened(DUES), paid(9), paid(47), until=55)
+    assert [(45, "opened", 1), (47, "resolved", 1)] == told.told(KEY)
     assert "The risk has passed: 0 points." == risks(told)[-1].data.reason
+    # 5 three months past due elsewhere: 50   5 6 7 lenders: 60   8 corrected: 10, held   12 the spike is over
+    facts = [tradeline(5, behind=90), tradeline(5, behind=0, recorded=at(8)), *lenders(5.2, 6, 7)]
+    assert "resolved" == world().play(*facts, until=30).told(KEY)[-1][1]
 
 
 def test_the_stance_decides_the_first_step() -> None:

@@ -59,18 +59,24 @@ async def explain_from_topics(settings: Settings, question: Question, progress: 
 
 
 def explain_from_files(
-    alerts: Path, events: Sequence[str], question: Question, live_from: datetime | None = None
+    alerts: Path,
+    events: Sequence[str],
+    question: Question,
+    live_from: datetime | None = None,
+    progress: Progress = lambda _topic, _count: None,
 ) -> Story:
     """The alert from files. Raises Rejected if it is not there; Misconfigured for files that cannot be read."""
     policy = load_policy(question.policy_file)
     material = files.gather(Wanted.parse(question.id), alerts, events)
     rebuilt = NOT_ASKED
     if question.check is not False:
-        rebuilt = _replayed(material, events, question, live_from)
+        rebuilt = _replayed(material, events, question, live_from, progress)
     return _story(material, policy, rebuilt)
 
 
-def _replayed(material: Material, events: Sequence[str], question: Question, live_from: datetime | None) -> Rebuilt:
+def _replayed(
+    material: Material, events: Sequence[str], question: Question, live_from: datetime | None, progress: Progress
+) -> Rebuilt:
     if not events:
         return _not_possible(question, Misconfigured("give the event files that it came of (--events)"))
     live_from_ms = None if live_from is None else ms_of(live_from)
@@ -80,7 +86,7 @@ def _replayed(material: Material, events: Sequence[str], question: Question, liv
         why = f"it was made under the policy {made}, and this is {engine.policy.version}: give its file (--policy)"
         return _not_possible(question, Misconfigured(why))
     lines = read_events(events, latest_ms=clock.now_ms() + HOUR_MS)
-    return from_files(material.told, lines, engine, live_from_ms)
+    return from_files(material.told, lines, engine, live_from_ms, progress)
 
 
 def _not_possible(question: Question, why: Unavailable | Misconfigured) -> Rebuilt:

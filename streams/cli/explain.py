@@ -68,10 +68,10 @@ def explain(  # noqa: PLR0917 - Typer passes them by name
         raise typer.BadParameter("--events and --live-from go with --alerts")
     settings = load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix, policy_file=policy)
     question = Question(id=alert, check=check, policy_file=settings.policy_file)
-    if alerts is not None:
-        story = explain_from_files(alerts, events or [], question, _in_utc(live_from))
-    else:
-        with _progress() as advance:
+    with _progress() as advance:
+        if alerts is not None:
+            story = explain_from_files(alerts, events or [], question, _in_utc(live_from), advance)
+        else:
             story = asyncio.run(explain_from_topics(settings, question, advance))
     _show(story, html, as_json=as_json)
     if story.rebuilt.equal is False:

@@ -46,6 +46,7 @@ WORDS = {
     Kind.EVENT: "event",
 }
 """Every kind in words, in the order in which the legend has them."""
+SPANS = {"critical": "red", "high": "red", "watch": "yellow", "info": "cyan"}
 _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
 
@@ -92,7 +93,7 @@ def _axis(timeline: Timeline, cells: int) -> Text:
 def _line(row: Row, timeline: Timeline, cells: int) -> Text:
     signs: list[tuple[str, str]] = [(" ", "")] * cells
     for span in row.spans:
-        style = "red" if span.severity in {"high", "critical"} else "yellow"
+        style = SPANS[span.severity]
         for cell in range(_cell(timeline, span.start_ms, cells), _cell(timeline, span.end_ms, cells) + 1):
             signs[cell] = ("━" if row.own else "─", style)
     for cell, value in _highest(row, timeline, cells).items():

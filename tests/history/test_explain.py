@@ -11,12 +11,13 @@ import pytest
 
 from schemas.alerts import Alert, Points, Risk
 from schemas.codec import encode
+from schemas.events import BorrowerSnoozed
 from streams.bootstrap.explain import Question, explain_from_files
 from streams.bootstrap.history import replay_files
 from streams.cli import main
 from streams.cli.explain_text import bar_text, print_story
 from streams.cli.explain_timeline import drawn
-from streams.engine.calendar import day_of
+from streams.engine.calendar import DAY_MS, day_of, ms_of
 from streams.engine.policy import Policy
 from streams.errors import Misconfigured, Rejected
 from streams.history.explain.files import gather
@@ -26,7 +27,7 @@ from streams.history.explain.page import page_of
 from streams.history.explain.story import Bar, as_json
 from streams.history.explain.timeline import Kind, Mark, Row, Timeline
 from streams.history.explain.words import name_text, number_text, window_days, window_text
-from tests.builders import at, booked, heartbeat, in_order, inquired, on, opened, paid, returned
+from tests.builders import at, booked, event, heartbeat, in_order, inquired, on, opened, paid, returned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -211,13 +212,26 @@ def test_a_silent_source_is_explained_by_its_heartbeats(tmp_path: Path, capsys: 
     assert "byte for byte" in out
 
 
+def test_calm_is_drawn_as_long_as_it_lasted(tmp_path: Path) -> None:
+    """A later request about the same detector ends the earlier one; one about another detector does not."""
+    asked = [
+        event(BorrowerSnoozed, at(day), until=at(end).isoformat(), detector=detector, by="c-17")
+        for day, end, detector in ((5, 30, None), (7, 12, "income_missing"), (9, 9, None))
+    ]
+    case = replayed(tmp_path, [*life(), *asked])
+    story = explain_from_files(case.alerts, [str(case.events)], Question(id=str(case.told[0].id), check=False))
+    (row,) = [row for row in story.timeline.rows if row.name == "calm asked for"]
+    assert [(5, 9), (7, 12)] == [tuple(round((ms - ms_of(at(0))) / DAY_MS) for ms in span[:2]) for span in row.spans]
+
+
 def test_what_stood_open_beside_it_is_named(case: Case) -> None:
     """Other episodes of the borrower that were open at that moment, each as it then was."""
     alert = case.alert("missed_installment")
     story = explain_from_files(case.alerts, [str(case.events)], Question(id=str(alert.id), check=False))
     assert "multi_lending_spike" in [x.detector for x in story.standing]
-    first = case.alert("multi_lending_spike")
-    assert () == explain_from_files(case.alerts, [], Question(id=str(first.id), check=False)).standing
+    before = case.alert("multi_lending_spike")
+    story = explain_from_files(case.alerts, [], Question(id=str(before.id), check=False))
+    assert not {"multi_lending_spike", "missed_installment"} & {x.detector for x in story.standing}
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ async def _judge(system: System, alert: Alert) -> None:
     outcome, place = await record_outcome(settings, str(alert.data.episode_id), "confirmed_risk", by="c-18", note="why")
     assert place.startswith("alert-outcomes/")
     assert alert.data.borrower == outcome.subject
+    story = await explained(settings, alert.id, check=False)
+    assert any("judged: confirmed risk by c-18 on " in note and "the last of 2" in note for note in story.notes)
     after = await from_topics(detector, settings)
     assert (before.judged + 1, before.true + 1, before.episodes) == (after.judged, after.true, after.episodes)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from schemas.alerts import Alert
     from schemas.events import Event
+    from schemas.outcomes import AlertOutcome
 
 ID_CHARS_MIN = 8
 ID_CHARS_MAX = 36
@@ -52,6 +53,8 @@ class Material:
     """Where it was looked for, as a sentence has it."""
     cut: list[str] = field(default_factory=list)
     """The sources of which the oldest records are gone."""
+    outcomes: list[AlertOutcome] = field(default_factory=list)
+    """How the episode was judged, the latest decision last."""
     events_known: bool = True
     """Whether there was a place to look for events."""
 

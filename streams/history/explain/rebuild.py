@@ -59,13 +59,15 @@ def is_of_many(told: Told) -> bool:
     return told.alert.source == SOURCE
 
 
-def from_files(told: Told, lines: Iterable[FileEvent], engine: Engine, live_from_ms: int | None) -> Rebuilt:
+def from_files(
+    told: Told, lines: Iterable[FileEvent], engine: Engine, live_from_ms: int | None, progress: Progress
+) -> Rebuilt:
     """Replay event files up to the moment of the alert, or as far as they go if it comes of many borrowers."""
     until_ms = None if is_of_many(told) else ms_of(told.alert.time)
     second = None
     if is_of_many(told):
         second = SecondHop(rules_of(engine.policy.version, engine.detectors), live_from_ms, _until(told)).take
-    sink = Sink(_until(told), lambda _letter: None, lambda _lines, _now_ms: None, second)
+    sink = Sink(_until(told), lambda _letter: None, lambda count, _now_ms: progress("events", count), second)
     again = None
     try:
         replay(engine, lines, sink, until_ms=until_ms, live_from_ms=live_from_ms)

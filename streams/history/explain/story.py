@@ -145,6 +145,12 @@ def _notes(material: Material, about: About) -> list[str]:
     last = material.episode[-1].alert.data
     if last.status is AlertStatus.WITHDRAWN and data.status is not AlertStatus.WITHDRAWN:
         notes.append(f"It was withdrawn later: {last.reason}")
+    # Without its note: that is for whoever judges, and may hold more than belongs here.
+    for outcome in material.outcomes[-1:]:
+        said = outcome.data
+        judged = f"{said.outcome.value.replace('_', ' ')} by {said.by} on {said.decided_at:%Y-%m-%d}"
+        again = f", the last of {len(material.outcomes)} outcomes" if len(material.outcomes) > 1 else ""
+        notes.append(f"It was judged: {judged}{again}.")
     return notes
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas.alerts import AlertStatus
-from schemas.events import Topic
+from schemas.alerts import AlertStatus, Severity
+from schemas.events import BorrowerSnoozed, Topic
 from streams.engine.calendar import DAY_MS, date_text, day_of, local_day, midnight_ms, ms_of
 from streams.engine.loan import ACTIVE, RETURNED
 from streams.history.explain.life import days_past_due
@@ -92,7 +92,7 @@ def timeline_of(material: Material, loans: Sequence[Loan]) -> Timeline:
     rows: list[Row] = [_own(material, known_ms), _evidence(material)]
     for loan in first[:LOANS_MAX]:
         rows += [_installments(loan, known_ms), _payments(loan), _past_due(loan, start_ms, min(end_ms, known_ms))]
-    rows += _others(material, known_ms)
+    rows += [*_others(material, known_ms), _calm(material)]
     rows += _events(material)
     kept = tuple(row for row in (_within(row, start_ms, end_ms) for row in rows) if _says_something(row))
     return Timeline(start_ms, end_ms, ms_of(material.told.alert.time), kept, tuple(_left_out(material, loans)))
@@ -190,6 +190,19 @@ def _others(material: Material, known_ms: int) -> Iterator[Row]:
     for name, rows in sorted(by_name.items())[:OTHERS_MAX]:
         marks, spans = (mark for row in rows for mark in row.marks), (span for row in rows for span in row.spans)
         yield Row(name, tuple(marks), tuple(spans))
+
+
+def _calm(material: Material) -> Row:
+    """When nothing was to open or escalate. A later request about the same detector replaces the earlier one."""
+    asked = [fact.event for fact in material.facts if isinstance(fact.event, BorrowerSnoozed)]
+    spans = []
+    for number, event in enumerate(asked):
+        later = [ms_of(x.time) for x in asked[number + 1 :] if x.data.detector == event.data.detector]
+        start, end = ms_of(event.time), min([ms_of(event.data.until), *later])
+        if end > start:
+            text = f"calm about {event.data.detector or 'everything'}, asked for by {event.data.by}"
+            spans.append(Span(start, end, Severity.INFO.value, text))
+    return Row("calm asked for", spans=tuple(spans))
 
 
 def _events(material: Material) -> Iterator[Row]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from schemas.codec import InvalidEvent, decode, decode_alert
+from schemas.codec import InvalidEvent, decode, decode_alert, decode_outcome
 from schemas.events import Topic
-from schemas.topics import ALERTS, SOURCES
+from schemas.topics import ALERT_OUTCOMES, ALERTS, SOURCES, partition_of
 from streams.history.explain.material import Fact, Material, Told, Wanted, assembled
 from streams.history.order import partition_in
 from streams.kafka.reading import reading
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
+    from schemas.outcomes import AlertOutcome
     from streams.settings import Settings
 
     Progress = Callable[[str, int], None]
@@ -34,7 +36,8 @@ async def gather(settings: Settings, wanted: Wanted, progress: Progress) -> Mate
         kept = [r async for r in (await reader.open(told.partition)).records() if r.key == key]
     facts, cut = await _facts(settings, told, progress)
     mine = [one for one in map(_told, kept) if one is not None]
-    return assembled(told, mine, facts, _where(settings), cut=cut)
+    outcomes = await _outcomes(settings, told)
+    return assembled(told, mine, facts, _where(settings), cut=cut, outcomes=outcomes)
 
 
 async def find(settings: Settings, wanted: Wanted) -> Told:
@@ -59,6 +62,20 @@ def _told(record: ConsumerRecord) -> Told | None:
     except InvalidEvent:
         return None
     return Told(alert, record.value, f"{ALERTS}/{record.partition}/{record.offset}", record.partition)
+
+
+async def _outcomes(settings: Settings, told: Told) -> list[AlertOutcome]:
+    """How the episode was judged. Outcomes are keyed like the alerts that they judge."""
+    key = told.alert.subject.encode()
+    number = partition_of(key, (await partition_counts(settings, [ALERT_OUTCOMES]))[ALERT_OUTCOMES])
+    found = []
+    async with reading(settings, ALERT_OUTCOMES) as reader:
+        async for record in (await reader.open(number)).records():
+            if record.key == key:
+                with suppress(InvalidEvent):
+                    found.append(decode_outcome(record.value))
+    own = [x for x in found if x.data.episode_id == told.alert.data.episode_id]
+    return sorted(own, key=lambda outcome: outcome.data.decided_at)
 
 
 async def _facts(settings: Settings, told: Told, progress: Progress) -> tuple[list[Fact], list[str]]:

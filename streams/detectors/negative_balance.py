@@ -47,6 +47,15 @@ class NegativeBalance(Detector):
         """Closing balances of each account."""
         return (BALANCE,)
 
+    def quiet(self) -> tuple[Measure, ...]:
+        """Balances above zero are no reason to look."""
+        return (BALANCE,)
+
+    def minds(self, data: object) -> bool:
+        """Whether a balance is below zero."""
+        balance = getattr(data, "balance_after_minor", None)
+        return balance is not None and balance < -self.floor_minor
+
     def _worst(self, view: BorrowerView) -> tuple[int, int]:
         """The most days below zero of one account, and the lowest end of a day among them."""
         worst = (0, 0)

@@ -15,9 +15,10 @@ from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, reconcile, retire
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
-from streams.engine.measure import Occurrence, expire, update
+from streams.engine.measure import Occurrence, expire, part_of, update
 from streams.engine.past import remembered
 from streams.engine.portfolio.contributions import NOTHING, TELL, Told, plan_telling, tell
+from streams.engine.routing import Routes, turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from streams.engine.detector import Detector
     from streams.engine.measure import Measure
     from streams.engine.policy import Policy
+    from streams.engine.routing import Counted
 
 FORGET, WAITING, SNOOZE = "_forget", "_waiting", "_snooze"
 """Wake-ups of the engine's own."""
+_NOBODY: frozenset[str] = frozenset()
 AGING = frozenset({Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS})
 """Topics whose events are too old past the horizon. Servicing facts apply at any age."""
 
@@ -70,7 +73,7 @@ class Engine:
 
     def __init__(self, policy: Policy, detectors: Sequence[Detector], live_from_ms: int | None = None) -> None:
         self.policy = policy
-        self.detectors = sorted((detector for detector in detectors if detector.enabled), key=_turn)
+        self.detectors = sorted((detector for detector in detectors if detector.enabled), key=turn)
         self.idle = {detector.key: detector for detector in detectors if not detector.enabled}
         """The detectors that are turned off."""
         self._live_from_ms = live_from_ms
@@ -86,10 +89,7 @@ class Engine:
             d for d in self.detectors if any(model.model_fields["type"].default in d.listens for model in LOAN_FACTS)
         ]
         self._asked_by = {detector.key: {m.key for m in detector.measures()} for detector in self.detectors}
-        self._stirred_by = {
-            detector.key: self._asked_by[detector.key] - {m.key for m in detector.quiet()}
-            for detector in self.detectors
-        }
+        self._routes = {kind: Routes(self._measures.get(kind, ()), asked) for kind, asked in self._by_type.items()}
 
     @property
     def measures(self) -> list[Measure]:
@@ -231,12 +231,13 @@ class Engine:
 
     def _measured(self, token: str, borrower: Borrower, event: events.Event, moment: Moment) -> Outcome:
         """Count an event, and judge only where what a detector asked for has changed."""
-        matched, counted = self._measure(borrower, event, moment.at_ms)
-        stirs = {e.detector: self._asked_by.get(e.detector, set()) for e in borrower.episodes if e.is_open}
-        stirs = self._stirred_by | stirs if stirs else self._stirred_by
-        changed = [d for d in self._by_type[event.type] if d.composite or not stirs[d.key].isdisjoint(matched)]
+        data = event.data  # type: ignore[attr-defined]
+        route = self._routes[event.type].of(data)
+        counted = self._measure(borrower, event, route.counted, moment.at_ms)
+        open_ones = frozenset(e.detector for e in borrower.episodes if e.is_open) if borrower.episodes else _NOBODY
+        changed = route.judged(data, open_ones)
         alerts = self._judge(token, borrower, changed, moment, event.traceparent) if changed else ()
-        return Outcome(alerts, late=bool(matched) and not counted)
+        return Outcome(alerts, late=bool(route.counted) and not counted)
 
     def _snooze(self, token: str, borrower: Borrower, event: events.BorrowerSnoozed, moment: Moment) -> Outcome:
         """Calm is asked for. One that is over at once ends it, and what is still true opens."""
@@ -254,18 +255,15 @@ class Engine:
         if not borrower.snoozes:
             del borrower.wakeups[SNOOZE]
 
-    def _measure(self, borrower: Borrower, event: events.Event, at_ms: int) -> tuple[list[int], bool]:
-        """The measures that an event matches, and whether it lies within the window of any."""
-        data, counted, matched = event.data, False, []  # type: ignore[attr-defined]
-        occurred = ms_of(event.time)
+    def _measure(self, borrower: Borrower, event: events.Event, asked: Iterable[Counted], at_ms: int) -> bool:
+        """Count an event in the measures that it matches: whether it lies within the window of any."""
+        data, counted, occurred = event.data, False, ms_of(event.time)  # type: ignore[attr-defined]
         if isinstance(event, events.TransactionBooked) and occurred >= borrower.balance_ms:
             self._note_balance(borrower, data.balance_after_minor, occurred)
         fact = Occurrence(data, event.id, event.source, occurred)
-        for measure in self._measures.get(event.type, ()):
-            if measure.matches(data):
-                matched.append(measure.key)
-                counted |= update(measure, borrower.store(measure.key, measure.part_of(data)), fact, at_ms)
-        return matched, counted
+        for key, measure, parts in asked:
+            counted |= update(measure, borrower.store(key, part_of(data, parts)), fact, at_ms)
+        return counted
 
     @staticmethod
     def _note_balance(borrower: Borrower, balance: int | None, occurred: int) -> None:
@@ -384,11 +382,6 @@ class Engine:
             or any(episode.is_open for episode in borrower.episodes)
             or borrower.waiting
         )
-
-
-def _turn(detector: Detector) -> tuple[bool, bool, str]:
-    """Who is held by others is judged after them, and who looks at the others last."""
-    return detector.composite, bool(detector.held_while), detector.key
 
 
 def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:

@@ -92,12 +92,21 @@ class Measure(NamedTuple):
             (getattr(data, name) or "") in barred for name, barred in self.unless
         )
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The fields whose values say which of its stores an event belongs to: that of `per`, the currency, or both."""
+        return ((self.per,) if self.per else ()) + (("currency",) if self.is_money else ())
+
     def part_of(self, data: object) -> str:
-        """Which of its stores an event's data belongs to: the currency, the value of `per`, or both."""
-        parts = [str(getattr(data, self.per))] if self.per else []
-        if self.is_money:
-            parts.append(getattr(data, "currency", None) or "")
-        return "/".join(parts)
+        """Which of its stores an event's data belongs to."""
+        return part_of(data, self.parts)
+
+
+def part_of(data: object, fields: tuple[str, ...]) -> str:
+    """The store that an event's data belongs to, by the values of some fields."""
+    if len(fields) == 1:
+        return str(getattr(data, fields[0], None) or "")
+    return "/".join([str(getattr(data, name, None) or "") for name in fields])
 
 
 @cache

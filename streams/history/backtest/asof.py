@@ -8,6 +8,7 @@ what a policy says does not depend on which rows are labelled.
 from __future__ import annotations
 
 from collections import Counter, deque
+from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -143,28 +144,31 @@ class Playback:
         kept = self._states.get(token.encode())
         borrower = restore(kept)
         view = self._view(borrower, at_ms)
+        opening: dict[str, tuple[BorrowerView, Loan | None]] = {}  # Several tasks decide on the same loan.
         for row in rows:
             loan = borrower.loan(row.loan) if row.loan else None
-            opening = ahead.opening(token, row.loan, at_ms) if row.loan and loan is None and row.month is None else None
-            if opening is None:
+            if row.loan is None or loan is not None or row.month is not None:
                 yield row, view, loan
-            else:
-                own = restore(kept)
-                self._open(token, own, opening, at_ms)
-                yield row, self._view(own, at_ms), own.loan(opening.data.loan)
+                continue
+            if row.loan not in opening:
+                event = ahead.opening(token, row.loan, at_ms)
+                opening[row.loan] = (view, None) if event is None else self._opened(token, restore(kept), event, at_ms)
+            yield row, *opening[row.loan]
 
-    def _view(self, borrower: Borrower, at_ms: int) -> BorrowerView:
-        return BorrowerView(borrower, at_ms, self._lane.through, self._engine.policy, self._silent)
-
-    def _open(self, token: str, borrower: Borrower, opening: events.LoanOpened, at_ms: int) -> None:
-        """Apply the opening of a loan as if it came with the decision."""
+    def _opened(
+        self, token: str, borrower: Borrower, opening: events.LoanOpened, at_ms: int
+    ) -> tuple[BorrowerView, Loan | None]:
+        """The borrower as if the opening of a loan came with the decision."""
         origin = Origin(Topic.REPAYMENTS, -1, at_ms, b"")
-        try:
+        # One that the engine refuses will be refused when it comes, too: the loan is not known.
+        with suppress(InvalidEvent):
             self._engine.on_event(
                 token, borrower, opening, origin, now_ms=self._lane.now_ms, through=self._lane.through
             )
-        except InvalidEvent:
-            return  # The engine will refuse it when it comes, too: the loan is not known.
+        return self._view(borrower, at_ms), borrower.loan(opening.data.loan)
+
+    def _view(self, borrower: Borrower, at_ms: int) -> BorrowerView:
+        return BorrowerView(borrower, at_ms, self._lane.through, self._engine.policy, self._silent)
 
 
 class _Ahead:

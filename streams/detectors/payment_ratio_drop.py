@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import after_next_due, loan_of, loan_over
+from streams.engine.arrears import after_next_due, loan_of, loan_over, unsettled, when_settled
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
 
@@ -22,7 +22,8 @@ class PaymentRatioDrop(Detector):
 
     Why: one miss is an accident, a falling share is a trend; it also sees the borrower who always pays a little too
     little.
-    Settings: a higher `ratio_min`, or fewer short ones, warns earlier; a longer window is calmer.
+    Settings: a higher `ratio_min`, or fewer short ones, warns earlier; a longer window is calmer. `settle_days` is how
+    long a payment must stand before it ends the alert: with 0 a debit ends it and its return begins another one.
     Known false alarms: an agreed payment holiday that was not sent as a schedule change.
     First step: look at the account over half a year with the borrower and agree on a plan that fits.
     Source: assumption.
@@ -36,6 +37,7 @@ class PaymentRatioDrop(Detector):
     high_below: float = Field(default=0.5, ge=0, le=1)
     installments: int = Field(default=6, ge=2, le=36)
     short_min: int = Field(default=2, ge=1, le=36)
+    settle_days: int = Field(default=3, ge=0, le=60, description="Days after which a payment counts as not returned")
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """The share of what was due lately that is paid by now."""
@@ -62,10 +64,13 @@ class PaymentRatioDrop(Detector):
                     ),
                     (loan.opened_event, *(p.event for p in loan.payments[-3:] if p.event)),
                 )
+            else:
+                yield from self._may_go_on(view, loan, due)
 
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
-        """The day after the next due day."""
-        return after_next_due(view)
+        """The day after the next due day, and while an episode is open when a payment has stood for long enough."""
+        yield from after_next_due(view)
+        yield from when_settled(view, self.key, self.settle_days)
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Never true if what was valued before its first day was enough; else the borrower has caught up."""
@@ -79,6 +84,15 @@ class PaymentRatioDrop(Detector):
         if short < self.short_min or ratio >= self.ratio_min:
             return ended(episode, "disproved", "Payments valued in time show that enough was paid.")
         return ended(episode, "cured", "The share that is paid has risen again.")
+
+    def _may_go_on(self, view: BorrowerView, loan: Loan, due: list[Installment]) -> Iterator[Finding]:
+        """What might still be returned does not end an episode."""
+        known, day = view.episode(self.key, loan.id), view.day(loan)
+        if known is not None and any(unsettled(p, day, self.settle_days) for p in loan.payments):
+            ratio, short = _share(due, loan.paid_by(day - self.settle_days), loan.materiality)
+            if short >= self.short_min and ratio < self.ratio_min:
+                reason = "Enough is paid if the latest payment is not returned."
+                yield Finding(loan.id, None, known.step, Severity(known.severity), reason, ())
 
     def _due(self, loan: Loan, day: int) -> list[Installment]:
         return [line for line in loan.installments if line.due < day and line.due > loan.watched_from][

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from streams.engine.calendar import midnight_ms
 from streams.engine.detector import Finding, Wakeup, ended, next_rung_at
-from streams.engine.loan import ACTIVE, CHARGED_OFF, CLOSED, Loan, Spell
+from streams.engine.loan import ACTIVE, CHARGED_OFF, CLOSED, STANDS, Loan, Spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from streams.engine.borrower import Episode
     from streams.engine.detector import BorrowerView
+    from streams.engine.loan import Payment
 
 
 class Arrears(NamedTuple):
@@ -79,6 +80,19 @@ def after_next_due(view: BorrowerView) -> Iterator[Wakeup]:
         line = next((line for line in loan.installments if line.due >= day and line.cleared is None), None)
         if line is not None and loan.status == ACTIVE:
             yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+
+
+def unsettled(payment: Payment, day: int, days: int) -> bool:
+    """Whether a payment that stands might still be returned: a debit comes back within days."""
+    return payment.state == STANDS and payment.valued > day - days
+
+
+def when_settled(view: BorrowerView, detector: str, days: int) -> Iterator[Wakeup]:
+    """For each loan with an open episode, when its last payment can no longer be returned."""
+    for loan in view.loans:
+        fresh = [p.valued for p in loan.payments if unsettled(p, view.day(loan), days)]
+        if fresh and loan.status == ACTIVE and view.episode(detector, loan.id) is not None:
+            yield Wakeup(midnight_ms(min(fresh) + days, loan.zone), loan.source)
 
 
 def no_longer_overdue(view: BorrowerView, episode: Episode) -> Finding:

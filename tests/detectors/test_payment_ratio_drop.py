@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from streams.engine.policy import Policy, Servicing
-from tests.builders import World, charged_off, closed, engine_of, opened, paid, rescheduled
+from tests.builders import World, charged_off, closed, engine_of, opened, paid, rescheduled, returned
 
 KEY = "payment_ratio_drop"
 DUES = [10, 20, 30, 40, 50, 60, 70, 80]
@@ -52,12 +52,23 @@ def test_only_the_last_six_count() -> None:
 
 
 def test_escalates_below_half_and_is_cured() -> None:
-    """Below half paid it is high; caught up it is resolved."""
-    # 10 20 30 full   40 50 60 70 nothing: 2/4... below half   75 all paid
-    told = world().play(opened(DUES), *shares(1000, 1000, 1000), paid(75, 4_000), until=76)
+    """Below half paid it is high; caught up it is resolved, once the payment has stood for three days."""
+    # 10 20 30 full   40 50 60 70 nothing: 2/4... below half   75 all paid   78 cured
+    told = world().play(opened(DUES), *shares(1000, 1000, 1000), paid(75, 4_000), until=79)
     assert ["opened", "escalated", "resolved"] == [a.data.status.value for a in told.alerts]
     assert ["watch", "high"] == [a.data.severity.value for a in told.alerts[:2]]
     assert "cured" == told.alerts[-1].data.resolution
+    assert 78 == told.told(KEY)[-1][0]
+
+
+def test_a_debit_that_comes_back_ends_nothing() -> None:
+    """One episode, however often the debit is tried and returned."""
+    # 40 50 missed: 51 alert   52 debit of all   54 returned   56 debit   58 returned
+    told = world().play(
+        opened(DUES), *shares(1000, 1000, 1000), paid(52, 2_000, payment="a"), returned(54, "a"),
+        paid(56, 2_000, payment="b"), returned(58, "b"), until=59,
+    )  # fmt: skip
+    assert [(51, "opened", 1)] == told.told(KEY)
 
 
 def test_is_withdrawn_by_payments_valued_in_time() -> None:

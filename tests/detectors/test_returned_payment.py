@@ -51,13 +51,13 @@ def test_nacha_codes_count_as_insufficient_funds() -> None:
 
 
 def test_escalates_with_each_further_one_and_recovers() -> None:
-    """The third makes it high; a payment that stands ends it; two more make another episode."""
-    # 30 40 returned: alert   50 returned: high   60 paid: recovered   70 80 returned: another
+    """The third makes it high; a payment that has stood for three days ends it; two more make another episode."""
+    # 30 40 returned: alert   50 returned: high   60 paid   63 recovered   70 80 returned: another
     told = world().play(
         opened(DUES), *(returned(day, str(day)) for day in (30, 40, 50)), paid(60),
         *(returned(day, str(day)) for day in (70, 80)), until=85,
     )  # fmt: skip
-    assert [(40, "opened", 2), (50, "escalated", 3), (60, "resolved", 3), (80, "opened", 2)] == told.told(KEY)
+    assert [(40, "opened", 2), (50, "escalated", 3), (63, "resolved", 3), (80, "opened", 2)] == told.told(KEY)
     assert ["watch", "high"] == [a.data.severity.value for a in told.alerts[:2]]
     assert 2 == len({a.data.episode_id for a in told.alerts})
 
@@ -86,3 +86,20 @@ def test_nothing_is_said_of_another_loan() -> None:
         event(events.RepaymentReturned, at(40), loan="l-2", payment_id="b", reason_code="AM04"), until=50,
     )  # fmt: skip
     assert [] == told.said()
+
+
+def test_a_debit_that_comes_back_within_days_goes_on_in_the_same_episode() -> None:
+    """While it might still be returned a payment ends nothing: one episode instead of one for each attempt."""
+    # 30 40 returned: alert   50 debit   52 returned: high   60 debit   62 returned
+    told = world().play(
+        opened(DUES), returned(30, "a"), returned(40, "b"), paid(50, payment="c"), returned(52, "c"),
+        paid(60, payment="d"), returned(62, "d"), until=63,
+    )  # fmt: skip
+    assert [(40, "opened", 2), (52, "escalated", 3), (62, "escalated", 4)] == told.told(KEY)
+
+
+def test_a_payment_valued_long_ago_ends_it_at_once() -> None:
+    """Late truth need not wait: what was valued three days ago stands."""
+    # 20 25 returned: alert   29 booked, valued 26: recovered
+    told = world().play(opened(DUES), returned(20, "a"), returned(25, "b"), paid(29, valued=26), until=30)
+    assert [(25, "opened", 2), (29, "resolved", 2)] == told.told(KEY)

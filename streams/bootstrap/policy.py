@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import pkgutil
 import tomllib
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,15 @@ if TYPE_CHECKING:
 
 def detector_keys() -> list[str]:
     """The keys of all detectors there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(streams.detectors.__path__))
+    return list(_detector_keys())
 
 
+@cache
+def _detector_keys() -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(streams.detectors.__path__)))
+
+
+@cache
 def detector_class(key: str) -> type[Detector]:
     """The detector of a key. Raises Misconfigured for an unknown one."""
     if key not in detector_keys():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streams.engine.engine import Engine
 
 DETECTOR = "measure_warming"
-SWEEP_MAX = 1_000
+SWEEP_MAX = 500
 """Borrowers that a change judges anew in one tick. The rest follows, a tick of its own in each drain."""
 FIRST_STEP = "Read what depends on this measure with care until its window is full; nothing else is to be done."
 WARMING = "A policy asks for more of this measure than is kept yet: what depends on it may say too little."

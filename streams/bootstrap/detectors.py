@@ -110,9 +110,13 @@ def _portrait(detector: Detector) -> Portrait:
 
 
 def _severities(detector: Detector) -> list[str]:
-    """What its alerts can be, lowest first: the severities that its module names."""
-    source = inspect.getsource(inspect.getmodule(type(detector)) or type(detector))
-    return [severity.value for severity in Severity if f"Severity.{severity.name}" in source]
+    """What its alerts can be, lowest first: the severities that its module names, or those of its tiers."""
+    module = inspect.getmodule(type(detector))
+    assert module is not None, "a detector is defined in one"
+    source = inspect.getsource(module)
+    named = [severity.value for severity in Severity if f"Severity.{severity.name}" in source]
+    tiers = [value for value in vars(module).values() if isinstance(value, tuple)]
+    return named or [severity.value for severity in Severity if any(severity.value in names for names in tiers)]
 
 
 def _settings(detector: Detector) -> Iterator[Setting]:

@@ -107,6 +107,15 @@ def test_a_decision_at_the_opening_sees_its_own_loan_and_no_other() -> None:
     assert second == (["l-2"], "l-2")
 
 
+def test_tasks_that_decide_on_the_same_opening_see_the_same() -> None:
+    """One row late by a week, one by two: both decide when the loan is opened."""
+    lines = lines_of(b.opened([30]))
+    other = Decision(row(0, hour=10).label._replace(task="later"), row(0, hour=10).at_ms)
+    seen = [(list(view.loans), own) for _, view, own in as_of(b.engine_of(*DETECTORS), lines, [row(0, hour=10), other])]
+    assert seen[0] == seen[1]
+    assert seen[0][1] is not None
+
+
 def test_the_opening_of_a_loan_that_comes_later_than_a_day_is_not_awaited() -> None:
     """What is decided on is a loan that is being opened, not one of the next month."""
     lines = lines_of(b.opened([60], day=3), b.inquired(0, "x"))

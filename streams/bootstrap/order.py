@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streams.bootstrap.policy_book import rules_in
 from streams.bootstrap.policy_topic import topic_of
 from streams.engine.policy import Policy
 from streams.errors import Misconfigured
 from streams.history.order_log import Repeated, Watch, repeat_lanes
+from streams.history.portfolio_log import repeat_portfolio
 from streams.kafka.policies import read_policies
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ async def repeat_order(
     topic = topic_of(policy_file, await read_policies(settings))
     watch = Watch(on_alert or _nobody, progress or _nobody)
     done = await repeat_lanes(settings, topic.book.engine, watch, states=states)
+    done.portfolio = await repeat_portfolio(settings, rules_in(topic.book), states=states)
     builtin, given = Policy().version, topic.book.base.version
     if builtin in done.policies and given not in done.policies and topic.row(builtin) is None:
         # It was repeated with ours for want of a better one, and the one that was given is not what it was made with.

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from schemas.codec import InvalidEvent
 from schemas.policies import decode_policy
 from streams.bootstrap.policies import effective
-from streams.bootstrap.policy import detector_keys, engine_of, load_policy, policy_of
+from streams.bootstrap.policy import detector_keys, engine_of, load_detectors, load_policy, policy_of
 from streams.engine.policy import Policy
+from streams.engine.portfolio.judging import Rules, rules_of
 from streams.errors import Misconfigured
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from schemas.policies import PolicyRecord
@@ -83,3 +85,13 @@ def policy_in(record: PolicyRecord) -> Policy:
 def load_book(file: Path | None) -> PolicyBook:
     """The book that begins with a policy file, or with the built-in policy. Raises Misconfigured."""
     return PolicyBook(load_policy(file))
+
+
+def rules_in(book: PolicyBook) -> Callable[[str], Rules | None]:
+    """The rules of the second hop by the version of a policy, None for one that is not known."""
+
+    def rules_by(version: str) -> Rules | None:
+        policy = book.policy(version)
+        return None if policy is None else rules_of(version, load_detectors(policy))
+
+    return rules_by

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 from streams.agents.stage import BORROWERS, PORTFOLIO, Stage
 from streams.agents.worker import run_worker
 from streams.bootstrap.logs import log_as_json
-from streams.bootstrap.policy import load_detectors
-from streams.bootstrap.policy_book import load_book
+from streams.bootstrap.policy_book import load_book, rules_in
 from streams.engine.lane import Lane, LaneSettings
-from streams.engine.portfolio.judging import Rules, rules_of
 from streams.engine.portfolio.lane import PortfolioLane
 from streams.metrics import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import MutableMapping
 
     from streams.agents.lanes import LaneFactory
     from streams.bootstrap.policy_book import PolicyBook
@@ -70,16 +68,6 @@ def portfolio_factory(settings: Settings, book: PolicyBook | None = None) -> Lan
         return PortfolioLane(base, lane_settings(settings, partition), states, rules_by)
 
     return lane
-
-
-def rules_in(book: PolicyBook) -> Callable[[str], Rules | None]:
-    """The rules of the second hop by the version of a policy, None for one that is not known."""
-
-    def rules_by(version: str) -> Rules | None:
-        policy = book.policy(version)
-        return None if policy is None else rules_of(version, load_detectors(policy))
-
-    return rules_by
 
 
 def lane_settings(settings: Settings, partition: int) -> LaneSettings:

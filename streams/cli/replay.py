@@ -130,12 +130,13 @@ def _repeat(settings: Settings, alerts: Path | None, *, states: bool, as_json: b
                 out.write(value + b"\n")
 
         done = asyncio.run(repeat_order(settings, settings.policy_file, write, advance, states=states))
-    told = {
+    told: dict[str, Any] = {
         "equal": done.equal, "alerts": done.alerts, "dead_letters": done.dead_letters, "events": dict(done.events),
         "ticks": done.ticks, "policies": dict(done.policies), "order_records": done.order_records,
         "partitions": done.partitions, "letters_gone": done.letters_gone,
         "states": done.states.hexdigest() if states else None,
-        "seconds": round(done.seconds, 2), "differences": [str(difference) for difference in done.differences],
+        "portfolio_alerts": done.portfolio.alerts, "portfolio_order_records": done.portfolio.order_records,
+        "seconds": round(done.seconds, 2), "differences": [*done.differences, *done.portfolio.differences],
     }  # fmt: skip
     if as_json:
         typer.echo(orjson.dumps(told).decode())
@@ -144,9 +145,10 @@ def _repeat(settings: Settings, alerts: Path | None, *, states: bool, as_json: b
         typer.echo(
             f"{verdict}: {done.alerts:,} alerts and {done.dead_letters:,} dead letters of {done.partitions} lanes"
         )
-        for name in ("order_records", "ticks", "policies", "letters_gone", "states", "seconds"):
+        shown = ("order_records", "ticks", "policies", "letters_gone", "states", "portfolio_alerts", "seconds")
+        for name in shown:
             typer.echo(f"  {name.replace('_', ' ')}: {told[name]}")
-        for difference in done.differences:
+        for difference in told["differences"]:
             typer.echo(f"  {difference}")
     return 0 if done.equal else 1
 

@@ -18,6 +18,7 @@ from streams import clock
 from streams.engine.portfolio.judging import SOURCE as PORTFOLIO_SOURCE
 from streams.errors import Unavailable
 from streams.history.order import Held, LaneRepeat, compare_states, differing, partition_in, read_order
+from streams.history.portfolio_log import RepeatedPortfolio
 from streams.history.states import Digest, latest
 from streams.kafka.letters import RETURNABLE
 from streams.kafka.reading import reading
@@ -60,12 +61,14 @@ class Repeated:
     states: Digest = field(default_factory=Digest)
     """Of the repeated states, as `ews state export --digest` counts them."""
     states_compared: bool = False
+    portfolio: RepeatedPortfolio = field(default_factory=RepeatedPortfolio)
+    """The same of the second stage."""
     seconds: float = 0.0
 
     @property
     def equal(self) -> bool:
         """Whether no lane differs."""
-        return not self.differences
+        return not self.differences and not self.portfolio.differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import pytest
 from schemas.topics import ALERTS, COHORTS, LINKS, PORTFOLIO_ORDER, PORTFOLIO_STATE
 from streams import clock
 from streams.bootstrap.history import replay_files
+from streams.bootstrap.order import repeat_order
 from streams.engine.calendar import DAY_MS, moment_of
 from streams.engine.drain import LANE_KEY
 from streams.history.files import read_events
@@ -146,6 +147,10 @@ async def test_both_stages_killed_at_random_raise_what_an_undisturbed_run_raises
     await system.until(partial(_either, sys.maxsize, last_day))
     assert expected == await system.alerts()
     await _assert_order_joins(system)
+    repeated = await repeat_order(system.settings, None, states=True)
+    assert [] == [*repeated.differences, *repeated.portfolio.differences]
+    assert len(expected) == repeated.portfolio.alerts
+    assert repeated.portfolio.records.total() == await system.told()
 
 
 def _either(goal: int, last_day: int, told: int, day: int) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from schemas.topics import ALERTS, ORDER, SOURCES
+from schemas.topics import ALERTS, ORDER, POLICIES, SOURCES
 from streams import clock
 from streams.bootstrap.order import repeat_order
 from streams.bootstrap.policy_topic import apply_policy
@@ -81,6 +84,10 @@ class System:
         self._processes.append(process)
         return process
 
+    def log(self) -> bytes:
+        """What the latest worker wrote."""
+        return (self.folder / f"worker-{len(self._processes) - 1}.log").read_bytes()
+
     def end(self) -> None:
         """End every worker."""
         for process in self._processes:
@@ -106,9 +113,9 @@ class System:
             assert clock.monotonic() < deadline, what
             await asyncio.sleep(0.05)
 
-    async def applied(self, share: float) -> None:
+    async def applied(self, share: float, seconds: float = 120) -> None:
         """Wait until so much of all events is applied."""
-        await self.until(lambda steps: _applied(steps) >= share * self.total, f"{share:.0%} applied")
+        await self.until(lambda steps: _applied(steps) >= share * self.total, f"{share:.0%} applied", seconds)
 
     async def in_force(self, version: str) -> None:
         """Wait until every lane has ticked with a version."""
@@ -119,7 +126,7 @@ class System:
 
     async def done(self) -> None:
         """Wait until all is applied and time has come to its end."""
-        await self.applied(1)
+        await self.applied(1, 400)
         await self.until(
             lambda steps: all(max(s[1] for s in own if s[0] == "tick") == self.until_ms for own in steps.values()),
             "time has come to its end",
@@ -190,3 +197,28 @@ async def test_a_policy_is_changed_under_load(system: System, *, kills: bool) ->
 
 def _is_off(alert: dict[str, Any]) -> bool:
     return "turned this detector off" in alert["data"]["reason"]
+
+
+async def test_a_broken_record_stops_no_worker(system: System) -> None:
+    """It is counted and the policy before it holds; the next good one is taken up, though no event comes any more."""
+    await system.load(borrowers=10, days=40)
+    worker = system.start()
+    await system.done()
+    producer = AIOKafkaProducer(bootstrap_servers=system.settings.bootstrap_servers)
+    await producer.start()
+    unknown = {"version": "x-2", "applied_at": "2026-01-01T00:00:00Z", "document": {"detectors": {"nobody": {}}}}
+    for key, value in ((b"x-1", b"{"), (b"x-2", orjson.dumps(unknown)), (b"x-3", None)):
+        await producer.send_and_wait(system.settings.topic_prefix + POLICIES, value, key=key)
+    await producer.stop()
+    await apply_policy(system.settings, system.policies["stricter-2"])
+    await system.in_force("stricter-2")
+    assert worker.poll() is None
+    log = [orjson.loads(line) for line in system.log().splitlines() if line.startswith(b"{")]
+    ignored = [line for line in log if line["event"] == "policy.ignored"]
+    assert [0, 1, 2] == [line["offset"] for line in ignored]
+    assert "detectors.nobody: no detector is called so" in ignored[1]["reason"]
+    (port,) = [line["port"] for line in log if line["event"] == "health.listening"]
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
+        metrics = await response.text()
+    assert "ews_policies_ignored_total 3.0\n" in metrics
+    assert ['ews_policy_lanes{policy="stricter-2"} 2.0'] == re.findall(r"^ews_policy_lanes{.*$", metrics, re.MULTILINE)

@@ -12,7 +12,7 @@ from streams.engine import characteristics
 from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
-from streams.engine.episodes import Scene, calm_until, reconcile, retire
+from streams.engine.episodes import Scene, calm_until, found, reconcile, retire
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.loan import ACTIVE
 from streams.engine.measure import Occurrence, expire, part_of, update
@@ -306,7 +306,7 @@ class Engine:
         alerts: list[Alert] = []
         wakeups = scene.borrower.wakeups
         for detector in detectors:
-            alerts.extend(reconcile(scene, detector, list(detector.judge(scene.view))))
+            alerts.extend(reconcile(scene, detector, found(scene, detector)))
             asked = [(w.at_ms, w.source) for w in detector.wakeups(scene.view)]
             asked += [(at, "") for at in calm_until(scene.borrower, detector)]
             if asked:

@@ -49,6 +49,12 @@ def reconcile(scene: Scene, detector: Detector, findings: list[Finding]) -> Iter
             yield from _unsaid(scene, detector, episode)
 
 
+def found(scene: Scene, detector: Detector) -> list[Finding]:
+    """What a detector finds. It is not asked where it would not be heard: held, with nothing of its own open."""
+    has_own = any(e.is_open and e.detector == detector.key for e in scene.borrower.episodes)
+    return list(detector.judge(scene.view)) if has_own or not _is_held(scene, detector) else []
+
+
 def _episode_of(scene: Scene, detector: Detector, finding: Finding) -> Episode | None:
     """The episode that a finding continues: the same onset, or the open one if the finding names no onset."""
     for episode in scene.borrower.episodes:

@@ -10,8 +10,9 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.agents import transactions
 from streams.agents.exits import Exit
+from streams.agents.stage import BORROWERS, PORTFOLIO, Stage
 from streams.agents.transactions import LaneProducer
-from streams.engine.drain import DeadLetter, Effects
+from streams.engine.drain import DeadLetter, Effects, Outbound
 
 
 class Left(BaseException):
@@ -71,9 +72,9 @@ def left(monkeypatch: pytest.MonkeyPatch) -> list[Exit]:
     return codes
 
 
-def lane_producer(fake: FakeProducer) -> LaneProducer:
+def lane_producer(fake: FakeProducer, stage: Stage = BORROWERS) -> LaneProducer:
     """A lane's producer on a fake one."""
-    producer = LaneProducer({}, group="app", partition=3, topic=lambda name: f"x-{name}", agent="lanes")
+    producer = LaneProducer({}, group="app", partition=3, topic=lambda name: f"x-{name}", agent="lanes", stage=stage)
     producer._producer = fake
     return producer
 
@@ -89,6 +90,22 @@ async def test_offsets_go_when_all_is_delivered_and_the_commit_last() -> None:
     assert {("x-order", 3, 1), ("x-alerts", 3, 1), ("x-state", 3, 2)} == set(fake.calls[1:4])
     assert {"delivered x-order", "delivered x-alerts", "delivered x-state"} == set(fake.calls[4:7])
     assert fake.calls[7:] == [({TopicPartition("x-repayments", 3): 7}, "app"), "commit"]
+
+
+async def test_what_other_lanes_are_told_goes_in_the_same_transaction_to_their_partitions() -> None:
+    """By topic and partition in one batch each, beside the stage's own states and order."""
+    fake = FakeProducer()
+    told = [Outbound("cohorts", 0, b"c", b"1"), Outbound("cohorts", 5, b"d", b"2"), Outbound("cohorts", 0, b"c", b"3")]
+    assert await lane_producer(fake).commit(Effects(order=b"{}", outbound=told), {"repayments": 7}) == 4
+    assert [("x-order", 3, 1), ("x-cohorts", 0, 2), ("x-cohorts", 5, 1)] == fake.calls[1:4]
+    assert fake.calls.index("commit") > max(fake.calls.index(f"delivered x-{name}") for name in ("order", "cohorts"))
+
+
+async def test_a_stage_writes_its_own_changelog_and_order() -> None:
+    """The second stage's states are not those of borrowers."""
+    fake = FakeProducer()
+    await lane_producer(fake, PORTFOLIO).commit(Effects(order=b"{}", states={b"c:x": b"1"}), {})
+    assert {("x-portfolio-order", 3, 1), ("x-portfolio-state", 3, 1)} == set(fake.calls[1:3])
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,17 @@ def in_turn(lanes: list[list[Outbound]], order: Iterable[int]) -> Log:
 class Portfolio:
     """The second hop over a log."""
 
-    def __init__(self, rules: Rules, partitions: int = 1, *, reborn: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        partitions: int = 1,
+        *,
+        reborn: bool = False,
+        others: Mapping[str, Rules] | None = None,
+        **settings: Any,
+    ) -> None:
         self.rules = rules
+        self.others = others or {}
         self.partitions = partitions
         self.reborn = reborn
         self.settings = [LaneSettings(n, partitions, clock="event", **settings) for n in range(partitions)]
@@ -83,10 +92,12 @@ class Portfolio:
         self.orders: list[list[bytes]] = [[] for _ in range(partitions)]
 
     def _lane(self, number: int) -> PortfolioLane:
-        return PortfolioLane(self.rules, self.settings[number], self.states[number])
+        return PortfolioLane(self.rules, self.settings[number], self.states[number], self.others.get)
 
-    def read(self, log: Mapping[tuple[str, int], list[Record]], at_once: int = 1_000_000) -> Portfolio:
-        """Reads all of a log, so many records of each topic at a time."""
+    def read(
+        self, log: Mapping[tuple[str, int], list[Record]], at_once: int = 1_000_000, policy: str | None = None
+    ) -> Portfolio:
+        """Reads all of a log, so many records of each topic at a time, while a policy is in force."""
         for number in range(self.partitions):
             while True:
                 lane = self.lanes[number]
@@ -95,7 +106,7 @@ class Portfolio:
                     for (topic, partition), held in log.items()
                     if partition == number
                 }
-                effects = lane.drain(Inbox(records, frozenset(), None))
+                effects = lane.drain(Inbox(records, frozenset(), None, policy=policy))
                 if effects is None:
                     break
                 self.commit(number, effects)

@@ -12,6 +12,7 @@ from streams.detectors.cohort_overdue_rate import CohortOverdueRate
 from streams.detectors.shared_contact import SharedContact
 from streams.engine.calendar import DAY_MS
 from streams.engine.portfolio.contributions import cohort_name
+from streams.engine.portfolio.judging import rules_of
 from streams.engine.portfolio.telling import passed_day
 from tests.builders import Record, charged_off, closed, engine_of, heartbeat, opened, paid, returned
 from tests.engine.hops import Portfolio, Told1, first_hop, in_turn, rules, told_of
@@ -232,6 +233,20 @@ def test_what_cannot_be_read_is_a_dead_letter() -> None:
     portfolio = Portfolio(RULES).read({**log, (COHORTS, 0): bad})
     assert [b"{}"] == [letter.value for letter in portfolio.letters]
     assert portfolio.outbound
+
+
+def test_days_are_judged_by_the_policy_in_force_and_one_that_is_unknown_changes_nothing() -> None:
+    """What a detector has open ends when a policy turns it off; every tick carries the version that judged it."""
+    strict = rules_of("2", [CohortOverdueRate(enabled=False), SharedContact()])
+    head, log = (in_turn(first_hop(engine_of(), FACTS, until), []) for until in (75, 100))
+    portfolio = Portfolio(RULES, others={"2": strict}).read(head, policy="3").read(log, policy="2")
+    told = [alert.data for alert in portfolio.alerts if alert.data.detector == "cohort_overdue_rate"]
+    assert {"opened", "resolved"} <= {data.status.value for data in told}
+    ended = [data for data in told if data.policy_version == "2"]
+    assert {("resolved", "The policy 2 turned this detector off.")} == {(d.status.value, d.reason) for d in ended}
+    ticks = [step[2] for order in portfolio.orders[0] for step in orjson.loads(order)["steps"] if step[0] == "tick"]
+    assert ["1", "2"] == sorted(set(ticks))
+    assert sorted(ticks) == ticks
 
 
 def test_alerts_of_before_going_live_are_history() -> None:

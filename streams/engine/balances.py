@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.engine.calendar import HOUR_MS
-from streams.engine.codes import TRANSACTION
+from streams.engine.codes import ABSENT, CASH, FINANCIAL, QUASI_CASH, TRANSACTION
 from streams.engine.measure import Kind, Measure, closing
 
 if TYPE_CHECKING:
@@ -22,6 +22,19 @@ BALANCE = Measure(
     "balance.hourly", TRANSACTION, Kind.CLOSING, DAYS, value="balance_after_minor", bucket_ms=HOUR_MS, per="account"
 )
 """The last balance of each hour, for each account."""
+
+TRANSFERS = CASH | QUASI_CASH | FINANCIAL | {ABSENT, "4829", "6211"}
+"""Merchant categories by which money itself is moved: none at all (a transfer), cash, remittances, securities."""
+TRANSFER_DAYS = 8
+
+
+def transfers(bills: frozenset[str]) -> Measure:
+    """What is moved out of the accounts each hour, for each currency, without what has such a purpose."""
+    where = (("indicator", frozenset({"DBIT"})), ("mcc", frozenset(TRANSFERS)))
+    return Measure(
+        "transfers.hourly", TRANSACTION, Kind.TOTAL, TRANSFER_DAYS, where, value="amount_minor", bucket_ms=HOUR_MS,
+        unless=(("purpose", bills),),
+    )  # fmt: skip
 
 
 def accounts(view: BorrowerView, measure: Measure, currency: str) -> Iterator[Store]:

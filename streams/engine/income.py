@@ -1,4 +1,6 @@
-"""Recurring income as detectors see it: payments of a few days put together, how often they come, and how much a month.
+"""Recurring income as detectors see it: payments of a few days put together, how often they come, how much a month.
+
+And what of it is due in a month: installments here and at other lenders.
 
 Each currency is kept by itself; the one that paid last is looked at.
 """
@@ -10,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 from streams.engine.calendar import local_day
-from streams.engine.codes import TRANSACTION
+from streams.engine.codes import ABSENT, FINANCIAL, REPAYMENT, TRANSACTION
 from streams.engine.measure import Kind, Measure
 
 if TYPE_CHECKING:
@@ -35,6 +37,16 @@ class Income(NamedTuple):
     source: str
 
 
+class Rhythm(NamedTuple):
+    """A steady income: the last one's day, the least and most days between two, the source and the usual amount."""
+
+    last: int
+    least: int
+    period: int
+    source: str
+    amount: float
+
+
 class Incomes(NamedTuple):
     """The latest incomes of a borrower in one currency, oldest first."""
 
@@ -54,6 +66,16 @@ class Incomes(NamedTuple):
         if self.gap >= MONTHLY_FROM:
             return median(p.amount for p in self.payments[-RECENT:]) / max(1, round(self.gap / MONTH_DAYS))
         return median(p.amount for p in self.payments) * MONTH_DAYS / self.gap
+
+    def rhythm(self, occurrences_min: int, period_max_days: int, tolerance_days: int) -> Rhythm | None:
+        """How regularly they come; None with too few, too long or too different distances."""
+        if len(self.payments) < occurrences_min:
+            return None
+        gaps = [b.day - a.day for a, b in pairwise(self.payments)]
+        if max(gaps) > period_max_days or max(abs(gap - self.gap) for gap in gaps) > tolerance_days:
+            return None
+        last = self.payments[-1]
+        return Rhythm(last.day, min(gaps), max(gaps), last.source, median(p.amount for p in self.payments))
 
 
 def income_measure(purposes: frozenset[str]) -> Measure:
@@ -88,3 +110,17 @@ def monthly_due(loan: Loan) -> float:
     beside = beside or loan.installments[max(0, index - 1) : index]
     gap = max(1, abs(beside[0].due - line.due)) if beside else MONTH_DAYS
     return line.amount / max(1, round(gap / MONTH_DAYS)) if gap >= MONTHLY_FROM else line.amount * MONTH_DAYS / gap
+
+
+def paid_elsewhere(own_lenders: frozenset[str], days: int) -> tuple[Measure, Measure]:
+    """What goes to other lenders each day: by the merchant category, and by the purpose where there is none."""
+    debit = ("indicator", frozenset({"DBIT"}))
+    by_category = Measure(
+        "lenders.paid", TRANSACTION, Kind.TOTAL, days, (debit, ("mcc", FINANCIAL)), value="amount_minor",
+        unless=(("counterparty_token", own_lenders),),
+    )  # fmt: skip
+    by_purpose = by_category._replace(
+        name="lenders.repaid", where=(debit, ("purpose", REPAYMENT)),
+        unless=(("counterparty_token", own_lenders | {ABSENT}), ("mcc", FINANCIAL)),
+    )  # fmt: skip
+    return by_category, by_purpose

@@ -44,7 +44,7 @@ class GoneDark(Detector):
     channels_min: int = Field(default=2, ge=1, le=5, description="On so many channels")
     dead_high: int = Field(default=3, ge=1, le=20, description="So many undeliverable ones make it high")
     answer_hours: int = Field(default=24, ge=1, le=168, description="How long an answer may take")
-    window_days: int = Field(default=60, ge=7, le=365, description="How long a contact counts")
+    window_days: int = Field(default=120, ge=7, le=365, description="How long a contact counts")
     two_way: frozenset[str] = Field(
         default=frozenset({"call", "sms", "chat", "visit"}), description="Channels on which an answer is expected"
     )

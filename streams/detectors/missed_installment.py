@@ -22,7 +22,8 @@ class MissedInstallment(Detector):
     Why: days past due are the measure of trouble that every later one is checked against; each further rung makes a
     cure less likely. The episode opens at 1 day past due, escalates up the ladder and is resolved when the run is
     over.
-    Settings: a lower first rung or no grace warns earlier and more often; `high_from_days` decides when a case opens.
+    Settings: a lower first rung or no grace warns earlier and more often; `high_from_days` decides when a case opens,
+    and `watch_from_days` 5 keeps a slip of a few days to the reminders.
     Known false alarms: payments booked late but valued in time (the alert is then withdrawn); bank holidays (use
     grace or the business-day rule). The first installment of several is left to first_payment_default.
     First step: a friendly reminder with the ways to pay; ask for the reason before anything else.
@@ -38,8 +39,9 @@ class MissedInstallment(Detector):
 
     steps: tuple[int, ...] = (1, 5, 15, 31, 61, 91, 121, 181)
     grace_days: int = Field(default=0, ge=0, le=30)
-    high_from_days: int = 15
-    critical_from_days: int = 61
+    watch_from_days: int = Field(default=1, ge=1, le=90, description="Days past due before which it is only info")
+    high_from_days: int = Field(default=15, ge=1, le=365, description="Days past due from which a case opens")
+    critical_from_days: int = Field(default=61, ge=1, le=365, description="Days past due from which it is critical")
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """Each run of days past due of each loan."""
@@ -60,13 +62,12 @@ class MissedInstallment(Detector):
         return no_longer_overdue(view, episode)
 
     def _finding(self, arrears: Arrears, step: int) -> Finding:
-        high = Severity.CRITICAL if step >= self.critical_from_days else Severity.HIGH
         line = arrears.spell.lines[0]
         return Finding(
             arrears.loan.id,
             arrears.spell.onset,
             step,
-            high if step >= self.high_from_days else Severity.WATCH,
+            self._severity(step),
             f"Installment {line.number} is unpaid {arrears.days} days past due."
             if arrears.over is None
             else f"Installment {line.number} was {arrears.days} days past due.",
@@ -77,3 +78,8 @@ class MissedInstallment(Detector):
             arrears.evidence,
             arrears.over,
         )
+
+    def _severity(self, step: int) -> Severity:
+        if step >= self.high_from_days:
+            return Severity.CRITICAL if step >= self.critical_from_days else Severity.HIGH
+        return Severity.WATCH if step >= self.watch_from_days else Severity.INFO

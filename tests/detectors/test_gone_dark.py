@@ -100,10 +100,10 @@ def test_ends_when_somebody_is_reached() -> None:
 
 
 def test_ends_when_the_contacts_are_of_long_ago() -> None:
-    """After sixty days without another attempt it is no longer said."""
-    # 36 alert   91 the first one leaves the window: expired
-    told = world().play(opened([30]), *silent(31, 33, 35), until=110)
-    assert [(36, "opened", 1), (91, "resolved", 1)] == told.told(KEY)
+    """After 120 days without another attempt it is no longer said."""
+    # 36 alert   151 the first one leaves the window: expired
+    told = world().play(opened([30]), *silent(31, 33, 35), until=160)
+    assert [(36, "opened", 1), (151, "resolved", 1)] == told.told(KEY)
 
 
 @pytest.mark.parametrize(

@@ -213,3 +213,11 @@ def test_each_run_is_an_episode_of_its_own() -> None:
     told = world().play(opened(DUES), paid(30), paid(70), until=92)
     assert [(61, "opened", 1), (65, "escalated", 5), (70, "resolved", 5), (91, "opened", 1)] == told.told(KEY)
     assert 2 == len({a.data.episode_id for a in told.alerts})
+
+
+def test_a_slip_of_a_few_days_may_be_left_to_the_reminders() -> None:
+    """With `watch_from_days` 5 the first rung is info, and exactly the fifth day is watch."""
+    # 60 due   61 info   65 watch
+    told = world(watch_from_days=5).play(opened(DUES), paid(30), until=66)
+    assert [(61, "opened", 1), (65, "escalated", 5)] == told.told(KEY)
+    assert ["info", "watch"] == [a.data.severity for a in told.alerts]

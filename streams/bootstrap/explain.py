@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from streams import clock
 from streams.bootstrap.policy import detector_class, detector_keys, load_engine, load_policy
+from streams.bootstrap.policy_book import rules_in
 from streams.bootstrap.policy_topic import topic_of
 from streams.engine.calendar import HOUR_MS, ms_of
 from streams.errors import Misconfigured, Unavailable
 from streams.history.explain import files, topics
 from streams.history.explain.life import loans_of
 from streams.history.explain.material import Wanted
-from streams.history.explain.rebuild import Rebuilt, from_files, from_order
+from streams.history.explain.rebuild import Rebuilt, from_files, from_order, from_portfolio, is_of_many
 from streams.history.explain.story import About, Story, story_of
 from streams.history.explain.timeline import timeline_of
 from streams.history.files import read_events
@@ -52,7 +53,10 @@ async def explain_from_topics(settings: Settings, question: Question, progress: 
     rebuilt = NOT_ASKED
     if question.check is not False:
         try:
-            rebuilt = await from_order(settings, material.told, policies.book.engine, progress)
+            if is_of_many(material.told):
+                rebuilt = await from_portfolio(settings, material.told, rules_in(policies.book))
+            else:
+                rebuilt = await from_order(settings, material.told, policies.book.engine, progress)
         except (Unavailable, Misconfigured) as why:
             rebuilt = _not_possible(question, why)
     return _story(material, policies.in_force, rebuilt)

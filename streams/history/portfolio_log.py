@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     RulesOf = Callable[[str], Rules | None]
     """The rules of a policy by its version, None for one that is not known."""
+    Heard = Callable[[bytes], object]
 
 READ = (COHORTS, LINKS, PORTFOLIO_ORDER, PORTFOLIO_STATE, ALERTS)
 _MARK = b'"source":"%s"' % SOURCE.encode()
@@ -60,8 +61,9 @@ class Differs(Exception):  # noqa: N818 - it carries the finding, and no failure
 class _Lane:
     """One lane: its sources, its order, and the logic that does again what that says."""
 
-    def __init__(self, number: int, rules_of: RulesOf, done: RepeatedPortfolio) -> None:
+    def __init__(self, number: int, rules_of: RulesOf, done: RepeatedPortfolio, heard: Heard) -> None:
         self._number = number
+        self._heard = heard
         self._rules_of = rules_of
         self._done = done
         self._settings: object = None
@@ -84,7 +86,9 @@ class _Lane:
             if effects.order != record.value:
                 what = differing(effects.order, record.value)
                 raise Differs(f"{PORTFOLIO_ORDER} offset {written.offset}: {what}")
-            self.outbound.update(_hash(outbound) for outbound in effects.outbound)
+            for outbound in effects.outbound:
+                self.outbound[_hash(outbound)] += 1
+                self._heard(outbound.value)
 
     async def _apply(self, record: OrderRecord, sources: Mapping[str, tuple[Partition, Held]]) -> Effects:
         runs, found = list(record.runs()), {}
@@ -126,9 +130,12 @@ class _Lane:
         return rules
 
 
-async def repeat_portfolio(settings: Settings, rules_of: RulesOf, *, states: bool = False) -> RepeatedPortfolio:
+async def repeat_portfolio(
+    settings: Settings, rules_of: RulesOf, *, states: bool = False, heard: Heard = lambda _value: None
+) -> RepeatedPortfolio:
     """Repeat every lane of the second stage and compare; with `states` the resulting states too.
 
+    `heard` is given each alert's bytes, lane by lane.
     Raises Unavailable if something that is needed is gone or Kafka is, Misconfigured for another policy or release.
     """
     counts, done = await partition_counts(settings, READ), RepeatedPortfolio()
@@ -137,7 +144,7 @@ async def repeat_portfolio(settings: Settings, rules_of: RulesOf, *, states: boo
         readers = {name: await stack.enter_async_context(reading(settings, name)) for name in READ}
         before = await _written(readers[ALERTS], counts[ALERTS])
         for number in range(counts[PORTFOLIO_ORDER]):
-            lane = _Lane(number, rules_of, done)
+            lane = _Lane(number, rules_of, done, heard)
             try:
                 await lane.follow(readers)
                 if states:

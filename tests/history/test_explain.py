@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -20,16 +19,14 @@ from streams.cli.explain_text import bar_text, print_story
 from streams.cli.explain_timeline import drawn
 from streams.engine.calendar import DAY_MS, day_of, ms_of
 from streams.engine.policy import Policy
-from streams.errors import Misconfigured, Rejected, Unavailable
+from streams.errors import Misconfigured, Rejected
 from streams.history.explain.files import gather
 from streams.history.explain.life import days_past_due, loans_of
 from streams.history.explain.material import Told, Wanted
 from streams.history.explain.page import page_of
-from streams.history.explain.rebuild import from_order
 from streams.history.explain.story import Bar, as_json
 from streams.history.explain.timeline import Kind, Mark, Row, Timeline
 from streams.history.explain.words import name_text, number_text, window_days, window_text
-from streams.settings import load
 from tests.builders import at, booked, event, heartbeat, in_order, inquired, on, opened, paid, returned
 
 if TYPE_CHECKING:
@@ -202,10 +199,6 @@ def test_what_the_second_hop_raised_is_made_again_from_files(tmp_path: Path) -> 
     assert ("shared_contact", "b-1") == (first.data.detector, first.data.borrower)
     assert story.rebuilt.equal, story.rebuilt.said
     assert "Trouble and fraud travel along contacts" in story.about.why
-    with pytest.raises(Unavailable, match="it comes of many borrowers"):
-        asyncio.run(
-            from_order(load(), Told(first, b"", "", 0), lambda _version, _live: None, lambda _topic, _count: None)
-        )
 
 
 def test_a_silent_source_is_explained_by_its_heartbeats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

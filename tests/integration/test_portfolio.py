@@ -17,6 +17,7 @@ import pytest
 
 from schemas.topics import ALERTS, COHORTS, LINKS, PORTFOLIO_ORDER, PORTFOLIO_STATE
 from streams import clock
+from streams.bootstrap.explain import Question, explain_from_topics
 from streams.bootstrap.history import replay_files
 from streams.bootstrap.order import repeat_order
 from streams.engine.calendar import DAY_MS, moment_of
@@ -151,6 +152,15 @@ async def test_both_stages_killed_at_random_raise_what_an_undisturbed_run_raises
     assert [] == [*repeated.differences, *repeated.portfolio.differences]
     assert len(expected) == repeated.portfolio.alerts
     assert repeated.portfolio.records.total() == await system.told()
+    await _assert_explained(system, expected)
+
+
+async def _assert_explained(system: System, alerts: list[bytes]) -> None:
+    """One alert of a link and one of a cohort come out of the second stage's order again."""
+    for detector in (b'"shared_contact"', b'"cohort_overdue_rate"'):
+        identity = orjson.loads(next(alert for alert in alerts if detector in alert))["id"]
+        story = await explain_from_topics(system.settings, Question(id=identity, check=True), lambda _topic, _n: None)
+        assert story.rebuilt.equal, story.rebuilt.said
 
 
 def _either(goal: int, last_day: int, told: int, day: int) -> bool:

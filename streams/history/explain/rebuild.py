@@ -13,6 +13,7 @@ from streams.engine.portfolio.judging import SOURCE, rules_of
 from streams.errors import Unavailable
 from streams.history.order import Held, LaneRepeat, differing, partition_in, read_order
 from streams.history.portfolio import SecondHop
+from streams.history.portfolio_log import repeat_portfolio
 from streams.history.replay import Sink, replay
 from streams.kafka.letters import RETURNABLE
 from streams.kafka.reading import reading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from streams.history.explain.topics import Progress
     from streams.history.files import FileEvent
     from streams.history.order import EngineOf, OrderRecord
+    from streams.history.portfolio_log import RulesOf
     from streams.kafka.reading import Partition
     from streams.settings import Settings
 
@@ -91,10 +93,18 @@ def is_alert(value: bytes, identity: bytes) -> bool:
     return bool(orjson.loads(value)["id"] == identity.decode())
 
 
+async def from_portfolio(settings: Settings, told: Told, rules_of: RulesOf) -> Rebuilt:
+    """Repeat the orders of the second stage up to the alert. Raises Unavailable if records are gone, Misconfigured."""
+    again = None
+    try:
+        await repeat_portfolio(settings, rules_of, heard=_until(told))
+    except _Reached as reached:
+        again = reached.value
+    return _verdict(told, again, "The order of the second stage, repeated from what the borrowers' lanes told it,")
+
+
 async def from_order(settings: Settings, told: Told, engine_of: EngineOf, progress: Progress) -> Rebuilt:
     """Repeat the order of the alert's lane up to it. Raises Unavailable if records are gone, Misconfigured."""
-    if is_of_many(told):
-        raise Unavailable("it comes of many borrowers; a replay of the events gives it (`ews replay --portfolio`)")
     assert told.partition is not None, "it was read of a partition"
     await partition_counts(settings, [ORDER, *RETURNABLE])
     lane = _Lane(told.partition, engine_of, progress)

@@ -26,11 +26,13 @@ BAND_SHARE_MAX = 0.05
 BAND_SHARE_MIN = 0.001
 BAND_BAD_SHARE = 0.02
 """A band holds at least this share of the rows that came true (and at least as many as `BAND_BAD_MIN`)."""
-BAND_BAD_MIN = 5
+BAND_BAD_MIN = 1
 DRAWN_BAD = 3.0
 """As many bad rows (and good ones to match) are added to each band: what a small band says is drawn to the average."""
 VALUE_MIN = 0.02
 """The information value from which on a characteristic is looked at: below it is noise by the usual reading."""
+NOISE = 2.0
+"""And as many times what so many bands of so many rows would have by chance."""
 STRENGTH = 0.05
 """The C of the regression: small, since what is told apart by a score is similar to begin with."""
 WEIGHT_MIN = 0.02
@@ -92,7 +94,8 @@ def fit(names: Sequence[str], values: NDArray[np.float64], bad: NDArray[np.bool_
         )
     found = [banded(binning, name, values[:, column], bad) for column, name in enumerate(names)]
     column_of = {name: column for column, name in enumerate(names)}
-    kept = [banding for banding in found if banding is not None and banding.value >= VALUE_MIN]
+    chance = NOISE * (1 / bad.sum() + 1 / (~bad).sum())
+    kept = [one for one in found if one is not None and one.value >= max(VALUE_MIN, chance * len(one.bounds))]
     while kept:
         evidence = np.column_stack([one.evidence_of(values[:, column_of[one.name]]) for one in kept])
         weights = regression(C=STRENGTH, max_iter=1_000).fit(evidence, bad).coef_[0]

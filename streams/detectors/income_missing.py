@@ -11,7 +11,7 @@ from streams.engine.balances import BALANCE, rise
 from streams.engine.calendar import DAY_MS, iso_days, local_day, midnight_ms
 from streams.engine.codes import INCOME, TRANSACTION
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup, ended
-from streams.engine.income import WINDOW_DAYS, Incomes, Rhythm, income_measure, incomes
+from streams.engine.income import MONTHLY_FROM, WINDOW_DAYS, Incomes, Rhythm, income_measure, incomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,8 @@ class IncomeMissing(Detector):
 
     Why: lost income precedes the missed installment by weeks; nothing else warns as early.
     Settings: more `late_days` is calmer and later; a larger `tolerance_days` takes irregular earners in, with more
-    noise; a lower `shown_min` believes sooner that an income has come of which only the balance tells.
+    noise; a lower `shown_min` believes sooner that an income has come of which only the balance tells. A first
+    weekly wage that is missing is only noted (info).
     Known false alarms: a new employer who pays through another account; a payroll fault that delays one salary.
     On 1,000 simulated healthy borrowers: 9 watch episodes a year.
     First step: ask whether the income has changed before the next due day, and offer an extension early.
@@ -78,8 +79,10 @@ class IncomeMissing(Detector):
         if late <= self.late_days or self._is_shown(view, known, rhythm):
             return
         missed = 1 + (late - self.late_days - 1) // rhythm.period
+        # One weekly wage is a small part of the month, and now and then only booked late: that is no more than a note.
+        first = Severity.WATCH if rhythm.period >= MONTHLY_FROM else Severity.INFO
         yield Finding(
-            "", onset, min(missed, STEPS_MAX), Severity.HIGH if missed >= self.high_from else Severity.WATCH,
+            "", onset, min(missed, STEPS_MAX), Severity.HIGH if missed >= self.high_from else first,
             f"The usual income is {late} days late.",
             (
                 alerts.Measure(

@@ -101,3 +101,11 @@ def test_a_balance_that_rose_shows_an_income_that_was_not_told() -> None:
     # 88 balance 500   91 purchase, balance 400   96 alert
     poor = world().play(*salary(0, 30, 60), booked(88, -10, 500), booked(91, -100, 400), until=99)
     assert [(96, "opened", 1)] == poor.told(KEY)
+
+
+def test_a_first_missing_wage_is_only_noted() -> None:
+    """Of a weekly earner the second one in a row is what counts."""
+    # 0 7 14 21 salary   28 usual day   34 noted   35 usual day   41 high
+    told = world().play(*salary(0, 7, 14, 21), until=42)
+    assert [(34, "opened", 1), (41, "escalated", 2)] == told.told(KEY)
+    assert ["info", "high"] == [alert.data.severity.value for alert in told.alerts]

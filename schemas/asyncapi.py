@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from schemas.events import EVENTS, Topic
 from schemas.outcomes import OUTCOME_TYPE
+from schemas.policies import POLICY_SCHEMA
 from schemas.portfolio import COHORT_CHANGED, DAY_PASSED, LINK_CHANGED, MODELS
 from schemas.topics import (
     ALERT_OUTCOMES,
@@ -41,7 +42,7 @@ KEYS: Final[Mapping[str, dict[str, Any]]] = {
     Topic.FEEDS: {"type": "string", "description": "The name of the source, equal to `subject`."},
     ALERTS: TOKEN_KEY | {"description": "The borrower's token; the cohort, source or measure where `scope` says so."},
     ORDER: {"type": "string", "description": "No key: the worker writes lane p to partition p."},
-    POLICIES: {"type": "string", "description": "The name of the policy."},
+    POLICIES: {"type": "string", "description": "The version of the policy."},
     COHORTS: {"type": "string", "description": "The cohort; of a day that has passed, the lane."},
     LINKS: {"type": "string", "description": "The link; of a day that has passed, the lane."},
     PORTFOLIO_ORDER: {"type": "string", "description": "No key: the worker writes lane p to partition p."},
@@ -63,7 +64,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     Topic.FEEDS: "Heartbeats: a source says up to when it has sent everything. Without them silence is not an alarm.",
     ALERTS: "Alert episodes. Read committed, deduplicate by alert_id, order by revision.",
     ORDER: "In which order a lane applied its sources, ticks and policies. Replays and audits follow it.",
-    POLICIES: "Detector settings, versioned. A change takes effect at the place that `order` records.",
+    POLICIES: "Detector settings, versioned; the last record is in force from the place that `order` records.",
     COHORTS: "Summed status changes by cohort, written by borrower lanes for the second hop.",
     LINKS: "Status changes by hashed link, written by borrower lanes for the second hop.",
     PORTFOLIO_ORDER: "The same of the second hop's lanes: what they applied, and the days that they judged.",
@@ -76,6 +77,11 @@ CLIENT_WRITES: Final = (*Topic, POLICIES, ALERT_OUTCOMES)
 """Topics whose records come from outside the worker."""
 OWN: Final = (ORDER, STATE, COHORTS, LINKS, PORTFOLIO_ORDER, PORTFOLIO_STATE)
 """Topics that the worker keeps for itself."""
+
+
+def _schema_file(name: str) -> dict[str, Any]:
+    return {"schemaFormat": "application/schema+json;version=2020-12", "schema": {"$ref": f"./json/{name}.json"}}
+
 
 _STEP = {
     "type": "array",
@@ -90,7 +96,7 @@ _ORDER_PAYLOAD = {
 }
 _OPAQUE: Final[Mapping[str, dict[str, Any]]] = {
     ORDER: {"contentType": "application/json", "payload": _ORDER_PAYLOAD},
-    POLICIES: {"contentType": "application/json", "payload": {"type": "object"}},
+    POLICIES: {"contentType": "application/json", "payload": _schema_file(POLICY_SCHEMA)},
     PORTFOLIO_ORDER: {"contentType": "application/json", "payload": _ORDER_PAYLOAD},
     PORTFOLIO_STATE: {"contentType": "application/octet-stream", "payload": {"type": "string", "format": "binary"}},
     STATE: {"contentType": "application/octet-stream", "payload": {"type": "string", "format": "binary"}},
@@ -163,10 +169,6 @@ def _dead_letter() -> dict[str, Any]:
         "headers": _schema_file("ews.dead_letter.headers.v1"),
         "payload": {"type": "string", "format": "binary", "description": "The rejected value as it came."},
     } | _keyed(DEAD_LETTERS)
-
-
-def _schema_file(name: str) -> dict[str, Any]:
-    return {"schemaFormat": "application/schema+json;version=2020-12", "schema": {"$ref": f"./json/{name}.json"}}
 
 
 def _keyed(topic: str) -> dict[str, Any]:

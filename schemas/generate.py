@@ -14,6 +14,7 @@ from schemas.asyncapi import asyncapi
 from schemas.deadletters import DeadLetterHeaders
 from schemas.events import EVENTS
 from schemas.outcomes import OUTCOME_TYPE, AlertOutcome
+from schemas.policies import POLICY_SCHEMA, PolicyRecord
 from schemas.portfolio import MODELS
 from schemas.topics import ALERT_OUTCOMES
 
@@ -72,6 +73,7 @@ def documents() -> dict[str, str]:
     for kind, model in MODELS.items():
         schema = _schema(kind, model, mode="validation")
         written[f"json/{kind}.json"] = schema | {"required": sorted({*schema["required"], "type"})}
+    written[f"json/{POLICY_SCHEMA}.json"] = _schema(POLICY_SCHEMA, PolicyRecord, mode="validation")
     written[f"json/{DEAD_LETTER_SCHEMA}.json"] = _schema(DEAD_LETTER_SCHEMA, DeadLetterHeaders, mode="validation")
     written["asyncapi.json"] = asyncapi()
     return {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in written.items()}

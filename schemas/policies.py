@@ -16,6 +16,7 @@ from schemas.codec import InvalidEvent, Reason, describe
 Version = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 """The name of a version: printable ASCII without spaces. It is a record's key, and stands in every alert."""
 NOTE_CHARS_MAX = 500
+POLICY_SCHEMA = "ews.policies.v1"
 
 
 class PolicyRecord(BaseModel):

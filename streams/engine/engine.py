@@ -302,6 +302,8 @@ class Engine:
 
     def _reconcile(self, scene: Scene, detectors: Sequence[Detector]) -> list[Alert]:
         """The alerts of these detectors, one after the other, and when each wants to be judged again."""
+        if not detectors:
+            return []
         self._expire(scene.borrower, detectors, scene.at_ms)
         alerts: list[Alert] = []
         wakeups = scene.borrower.wakeups

@@ -15,10 +15,12 @@ import msgspec
 from schemas.alerts import Alert, AlertData, AlertStatus, Measure, Mode, Severity, alert_id, episode_id
 from streams.engine.calendar import DAY_MS, moment_of
 from streams.engine.drain import LANE_KEY
+from streams.engine.portfolio.detector import PortfolioDetector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from streams.engine.detector import Detector
     from streams.engine.engine import Engine
 
 DETECTOR = "measure_warming"
@@ -83,14 +85,19 @@ class Roll:
 
 def changed(old: Engine | None, new: Engine) -> set[str]:
     """The detectors that may judge otherwise than before: other settings, on, off. All if the old one is unknown."""
-    before = {} if old is None else {detector.key: detector for detector in old.detectors}
-    after = {detector.key: detector for detector in new.detectors}
+    before = {} if old is None else _of_one_borrower(old)
+    after = _of_one_borrower(new)
     if old is None:
         return {*after, *new.idle}
     keys = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     if any(getattr(old.policy, name) != getattr(new.policy, name) for name in _read_by_composites(new)):
         keys |= {detector.key for detector in new.detectors if detector.composite}
     return keys
+
+
+def _of_one_borrower(engine: Engine) -> dict[str, Detector]:
+    """Its detectors but those that look across borrowers, which are judged elsewhere."""
+    return {one.key: one for one in engine.detectors if not isinstance(one, PortfolioDetector)}
 
 
 def _read_by_composites(engine: Engine) -> set[str]:

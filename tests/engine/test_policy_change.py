@@ -332,3 +332,34 @@ def test_unchanged_borrowers_are_not_written_again() -> None:
     assert effects is not None
     assert {LANE_KEY} == effects.states.keys()
     assert 5 == (effects.counts or {})["judged_anew",]
+
+
+def test_a_change_of_nothing_that_is_judged_here_judges_nobody() -> None:
+    """Another version with the same detectors, or others of cohorts, is carried by a tick and is all."""
+    some = {"missed_installment": {}}
+    one = world(engine("v1", **some), engine("v2", **some), engine("v3", cohort_drift={}, **some))
+    one.play(opened([30]), until=32)
+    told = list(one.alerts)
+    for version in ("v2", "v3"):
+        one.policy = version
+        one.drain()
+        assert version == one.lane.policy
+    assert told == one.alerts
+    assert not one.counts["judged_anew",]
+    assert_repeats(one)
+
+
+def test_another_scorecard_judges_the_composite_anew() -> None:
+    """What is read from the policy beside the detectors' own settings is a reason as well."""
+    points = {"missed_installment": {}, "borrower_risk": {}}
+    first = policy("v1", **points)
+    card = first.scorecard.model_copy(update={"base": first.scorecard.base + 100})
+    second = policy("v2", **points).model_copy(update={"scorecard": card})
+    one = world(engine_of(policy=first), engine_of(policy=second))
+    one.play(opened([30]), until=32)
+    before = one.told("borrower_risk")
+    one.policy = "v2"
+    one.drain()
+    assert before != one.told("borrower_risk")
+    assert "v2" == one.alerts[-1].data.policy_version
+    assert_repeats(one)

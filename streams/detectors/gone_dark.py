@@ -8,10 +8,9 @@ from pydantic import Field
 from schemas import alerts
 from schemas.alerts import Severity
 from streams.engine import contacts
-from streams.engine.arrears import after_next_due
+from streams.engine.arrears import after_next_due, miss_over
 from streams.engine.calendar import DAY_MS, HOUR_MS, iso_days, local_day
 from streams.engine.detector import LOAN_EVENTS, BorrowerView, Detector, Finding, Wakeup, ended
-from streams.engine.loan import ACTIVE
 from streams.engine.measure import distinct
 
 if TYPE_CHECKING:
@@ -51,23 +50,11 @@ class GoneDark(Detector):
 
     def measures(self) -> tuple[Measure, ...]:
         """The contacts of late by channel, when somebody was reached, and what has changed."""
-        return self._attempts, self._dead, self._reached, self._changes
+        return self._kept
 
     @cached_property
-    def _attempts(self) -> Measure:
-        return contacts.attempts(self.window_days, self.two_way)
-
-    @cached_property
-    def _dead(self) -> Measure:
-        return contacts.undeliverable(self.window_days)
-
-    @cached_property
-    def _reached(self) -> Measure:
-        return contacts.reached(self.window_days)
-
-    @cached_property
-    def _changes(self) -> Measure:
-        return contacts.changes(self.window_days, DETAILS)
+    def _kept(self) -> contacts.Kept:
+        return contacts.kept(self.window_days, self.two_way, DETAILS)
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """What came to nothing since the miss and since somebody was reached last."""
@@ -75,7 +62,7 @@ class GoneDark(Detector):
         if since_ms is None:
             return
         silent = [s for s in self._silences(view, since_ms) if s.dead or not self._may_answer(view, s.seen)]
-        moved = distinct(view.store(self._changes), since_ms - 1)
+        moved = distinct(view.store(self._kept.changed), since_ms - 1)
         dead, channels = sum(s.dead for s in silent), {s.channel for s in silent}
         has_moved, dark = len(moved) > 1, len(silent) >= self.tries_min and len(channels) >= self.channels_min
         if dark or has_moved:
@@ -100,7 +87,7 @@ class GoneDark(Detector):
         return alerts.Measure(name=name, value=value, threshold=threshold, window=iso_days(self.window_days))
 
     def _silences(self, view: BorrowerView, since_ms: int) -> list[Silence]:
-        return contacts.silences(view, self._attempts, self._dead, self._reached, since_ms)
+        return contacts.silences(view, self._kept, since_ms)
 
     def _may_answer(self, view: BorrowerView, seen: Seen) -> bool:
         return seen.at + self.answer_hours * HOUR_MS > view.complete_ms(seen.source)
@@ -113,24 +100,17 @@ class GoneDark(Detector):
         if silent:
             yield from after_next_due(view)
         if view.episode(self.key, "") is not None:
-            kept = [s.seen.at for s in silent] + [seen.at for seen in view.store(self._changes).seen]
+            kept = [s.seen.at for s in silent] + [seen.at for seen in view.store(self._kept.changed).seen]
             yield from (Wakeup(at + self.window_days * DAY_MS) for at in sorted(kept)[:1])
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Reached, paid, on a new schedule, never so, or long ago."""
-        reached = view.store(self._reached).seen
+        reached = view.store(self._kept.answered).seen
         if reached and local_day(reached[-1].at, view.zone) >= episode.onset:
             return ended(episode, "recovered", "The borrower was reached.")
-        running = [loan for loan in view.loans if loan.status == ACTIVE]
-        if not running:
-            return ended(episode, "closed", "The loans are over.")
-        if any(day >= episode.onset for loan in running for day, _ in loan.rescheduled):
-            return ended(episode, "rescheduled", "The loan has a new schedule.")
         since_ms = contacts.missed_ms(view)
-        if since_ms is None and any(loan.overdue(episode.onset) for loan in running):
-            return ended(episode, "cured", "Nothing is overdue any more.")
         if since_ms is not None and view.now_ms >= since_ms + self.window_days * DAY_MS:
             return ended(episode, "expired", "The contacts are of long ago.")
-        return ended(
-            episode, "disproved", "It came to light that nothing was missed, or that they were reached before."
-        )
+        if since_ms is None and (over := miss_over(view.loans, episode.onset)):
+            return ended(episode, over, "What was missed is paid, on a new schedule, or its loan is over.")
+        return ended(episode, "disproved", "Nothing was missed, or they were reached before: it came to light late.")

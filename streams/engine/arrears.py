@@ -12,7 +12,7 @@ from streams.engine.detector import Finding, Wakeup, ended, next_rung_at
 from streams.engine.loan import ACTIVE, CHARGED_OFF, CLOSED, STANDS, Loan, Spell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from streams.engine.borrower import Episode
     from streams.engine.detector import BorrowerView
@@ -80,6 +80,18 @@ def after_next_due(view: BorrowerView) -> Iterator[Wakeup]:
         line = next((line for line in loan.installments if line.due >= day and line.cleared is None), None)
         if line is not None and loan.status == ACTIVE:
             yield Wakeup(midnight_ms(line.due + 1, loan.zone), loan.source)
+
+
+def miss_over(loans: Iterable[Loan], day: int) -> str | None:
+    """How what was overdue on a day, on whichever loan, came to its end; None if nothing was."""
+    for loan in loans:
+        if loan.status == ACTIVE and any(changed >= day for changed, _ in loan.rescheduled):
+            return "rescheduled"
+        if loan.status != ACTIVE and loan.ended_on >= day:
+            return "closed" if loan.status == CLOSED else "charged_off"
+        if loan.overdue(day):
+            return "cured"
+    return None
 
 
 def unsettled(payment: Payment, day: int, days: int) -> bool:

@@ -17,27 +17,26 @@ EVENTS = frozenset({ATTEMPTED, REACHED, UNDELIVERABLE, CHANGED})
 """What tells whether a borrower can be reached."""
 
 
-def attempts(days: int, channels: frozenset[str]) -> Measure:
-    """The contacts attempted on some channels."""
-    where, name = (("channel", channels),), "contacts.attempted"
-    return Measure(name, ATTEMPTED, Kind.DISTINCT, days, where, field="contact_id", per="channel")
+class Kept(NamedTuple):
+    """What is kept of contacts: those tried and those that came back (each by channel), answers, and new details."""
+
+    tried: Measure
+    dead: Measure
+    answered: Measure
+    changed: Measure
 
 
-def undeliverable(days: int) -> Measure:
-    """The contacts that could not be delivered, on any channel."""
-    name = "contacts.undeliverable"
-    return Measure(name, UNDELIVERABLE, Kind.DISTINCT, days, field="contact_id", per="channel")
-
-
-def reached(days: int) -> Measure:
-    """When somebody was reached."""
-    return Measure("contacts.reached", REACHED, Kind.LAST, days)
-
-
-def changes(days: int, details: frozenset[str]) -> Measure:
-    """Which of some ways to reach the borrower have changed."""
-    name, where = "contact_details.changed", (("detail", details),)
-    return Measure(name, CHANGED, Kind.DISTINCT, days, where, field="detail")
+def kept(days: int, channels: frozenset[str], details: frozenset[str]) -> Kept:
+    """Contacts tried on some channels, all that came back, all answers, and changes of some details."""
+    return Kept(
+        Measure(
+            "contacts.attempted", ATTEMPTED, Kind.DISTINCT, days, (("channel", channels),), field="contact_id",
+            per="channel",
+        ),
+        Measure("contacts.undeliverable", UNDELIVERABLE, Kind.DISTINCT, days, field="contact_id", per="channel"),
+        Measure("contacts.reached", REACHED, Kind.LAST, days),
+        Measure("contact_details.changed", CHANGED, Kind.DISTINCT, days, (("detail", details),), field="detail"),
+    )  # fmt: skip
 
 
 class Silence(NamedTuple):
@@ -48,18 +47,15 @@ class Silence(NamedTuple):
     dead: bool
 
 
-def silences(view: BorrowerView, tried: Measure, dead: Measure, answered: Measure, since_ms: int) -> list[Silence]:
-    """The attempts since an instant and since somebody was reached last, each contact once, oldest first.
-
-    `tried` and `dead` are distinct contacts by channel.
-    """
-    answers = view.store(answered).seen
+def silences(view: BorrowerView, kept: Kept, since_ms: int) -> list[Silence]:
+    """The attempts since an instant and since somebody was reached last, each contact once, oldest first."""
+    answers = view.store(kept.answered).seen
     since_ms = max(since_ms, answers[-1].at if answers else 0)
-    found = [Silence(channel, seen, dead=True) for channel, store in view.stores(dead) for seen in store.seen]
+    found = [Silence(channel, seen, dead=True) for channel, store in view.stores(kept.dead) for seen in store.seen]
     known = {silence.seen.what for silence in found}
     found += [
         Silence(channel, seen, dead=False)
-        for channel, store in view.stores(tried)
+        for channel, store in view.stores(kept.tried)
         for seen in store.seen
         if seen.what not in known
     ]

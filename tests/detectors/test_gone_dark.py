@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import World, at, closed, engine_of, moved, opened, paid, rescheduled, tried
+from tests.builders import World, at, charged_off, closed, engine_of, moved, opened, paid, rescheduled, tried
 
 if TYPE_CHECKING:
     from schemas.events import Event
@@ -113,6 +113,7 @@ def test_ends_when_the_contacts_are_of_long_ago() -> None:
         (paid(40, valued=30), "withdrawn", "disproved"),
         (rescheduled(40, "plan", [80, 110]), "resolved", "rescheduled"),
         (closed(40), "resolved", "closed"),
+        (charged_off(40), "resolved", "charged_off"),
         (tried(32, result="reached", recorded=at(40)), "withdrawn", "disproved"),
     ],
 )
@@ -122,3 +123,13 @@ def test_ends_with_the_miss(fact: Event, status: str, resolution: str) -> None:
     told = world().play(opened(DUES), *silent(31, 33, 35), fact, until=42)
     assert ["opened", status] == [a.data.status for a in told.alerts]
     assert resolution == told.alerts[-1].data.resolution
+
+
+def test_a_loan_that_is_paid_and_closed_leaves_nothing_to_withdraw() -> None:
+    """Another loan that runs in order does not make it untrue that the first one was missed."""
+    # 36 alert for l-1   40 l-1 paid and closed, l-2 runs on: cured
+    told = world().play(
+        opened([30]), opened(DUES, loan="l-2"), paid(30, loan="l-2"), *silent(31, 33, 35), paid(40), closed(40.1),
+        until=45,
+    )  # fmt: skip
+    assert ["opened", "resolved"] == [a.data.status for a in told.alerts]

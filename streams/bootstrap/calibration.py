@@ -16,10 +16,10 @@ from streams.engine.engine import Engine
 from streams.engine.scorecard import Banded
 from streams.errors import Misconfigured
 from streams.history.backtest.labels import decisions, read_labels, tasks_of
-from streams.history.calibration.collecting import collect, truth
+from streams.history.calibration.collecting import collect, names_of, truth
 from streams.history.calibration.document import sections
 from streams.history.calibration.fitting import require_library
-from streams.history.calibration.judging import calibrated
+from streams.history.calibration.judging import calibrated, left_out
 from streams.history.files import read_events
 from streams.history.ordering import keep_apart, replacing
 
@@ -63,6 +63,7 @@ def calibrate_files(
     rows = [row for row in rows if row.task in tasks]
     lines = read_events(places.events, latest_ms=clock.now_ms() + HOUR_MS)
     engine = _noting(base)
+    _check_names(names_of(engine), plan.without)
     collected = collect(engine, base.scorecard, lines, decisions(rows, question.zone), progress)
     judged = calibrated(collected, truth(collected, question), rows, base.scorecard, question, plan)
     policy = base.model_copy(update={"version": version, "scorecard": judged.fitted.card})
@@ -71,6 +72,12 @@ def calibrate_files(
     if places.report is not None:
         _write_report(places.report, report)
     return judged, report
+
+
+def _check_names(names: Sequence[str], without: Sequence[str]) -> None:
+    for pattern in without:
+        if not any(left_out(name, [pattern]) for name in names):
+            raise Misconfigured(f"--without {pattern}: there is no such characteristic; there are {', '.join(names)}")
 
 
 def _noting(base: Policy) -> Engine:

@@ -39,6 +39,10 @@ def calibrate(  # noqa: PLR0917 - Typer passes them by name
     ] = DEFAULTS.folds,
     seed: Annotated[int, typer.Option(min=0, help="Which borrowers are in which part.")] = DEFAULTS.seed,
     most: Annotated[int, typer.Option(min=1, max=60, help="How many characteristics at most.")] = DEFAULTS.most,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Leave a characteristic out (`*` for anything); repeatable."),
+    ] = None,
     recalls: Annotated[str, typer.Option(metavar="R,R,...", help="Recalls at which precision is told.")] = ",".join(
         map(str, RECALLS)
     ),
@@ -57,6 +61,7 @@ def calibrate(  # noqa: PLR0917 - Typer passes them by name
     Example:
         ews calibrate events.jsonl.gz --labels labels.csv --task late7 --out calibrated.toml --report calibration
         ews calibrate events.jsonl.gz --labels labels.csv --task late7 --folds 5 --out calibrated.toml
+        ews calibrate events.jsonl.gz --labels labels.csv --without 'episode.*' --out calibrated.toml
         ews policies check calibrated.toml
     """
     question = Question(
@@ -64,7 +69,7 @@ def calibrate(  # noqa: PLR0917 - Typer passes them by name
         resamples=resamples, seed=seed,
     )  # fmt: skip
     places = Places(events, labels, policy, out, report)
-    judged, told = calibrate_files(places, question, Plan(split, folds, seed, most), version)
+    judged, told = calibrate_files(places, question, Plan(split, folds, seed, most, tuple(without or ())), version)
     if as_json:
         print_json(told)
     else:

@@ -150,6 +150,7 @@ def test_the_same_seed_gives_the_same_policy(tmp_path: Path, made: Path) -> None
         (["--task", "later"], "no label has the task 'later'; there are late"),
         (["--recalls", "much"], "--recalls much: must be shares such as 0.25,0.42,0.60"),
         (["--recalls", "0,1"], "must lie above 0"),
+        (["--without", "shoe*"], "--without shoe*: there is no such characteristic"),
         (["--zone", "Mars"], "'Mars' is not an IANA time zone name"),
         (["--policy", "nowhere.toml"], "cannot read the policy nowhere.toml"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ class Plan(NamedTuple):
     folds: int = 0
     seed: int = 1
     most: int = 15
+    without: tuple[str, ...] = ()
+    """Names of characteristics and episodes that are left out; `*` stands for anything."""
 
 
 class Judged(NamedTuple):
@@ -64,7 +67,7 @@ def calibrated(  # noqa: PLR0917 - six things that a calibration stands on
     scored: list[Scored] = []
     before: list[Scored] = []
     for unseen in _parts(places, plan):
-        fitted = _fit(collected, came, base, ~unseen, plan.most)
+        fitted = _fit(collected, came, base, ~unseen, plan)
         rows = np.flatnonzero(unseen)
         found = points(fitted.card, collected.names, collected.values[rows])
         before += [collected.before[row] for row in rows.tolist()]
@@ -73,7 +76,7 @@ def calibrated(  # noqa: PLR0917 - six things that a calibration stands on
             for row, score in zip(rows.tolist(), found.tolist(), strict=True)
         ]
     if plan.folds:
-        fitted = _fit(collected, came, base, places >= 0, plan.most)
+        fitted = _fit(collected, came, base, places >= 0, plan)
     unseen_borrowers = {row.decision.borrower for row in scored}
     first_ms = {borrower: at for borrower, at in collected.first_ms.items() if borrower in unseen_borrowers}
     ground = ground_of(question, [label for label in labels if label.borrower in first_ms], first_ms)
@@ -89,10 +92,17 @@ def _parts(places: NDArray[np.float64], plan: Plan) -> list[NDArray[np.bool_]]:
     return [(places * plan.folds).astype(np.int64) == fold for fold in range(plan.folds)]
 
 
-def _fit(collected: Collected, came: NDArray[np.int8], base: Scorecard, seen: NDArray[np.bool_], most: int) -> Fitted:
+def _fit(collected: Collected, came: NDArray[np.int8], base: Scorecard, seen: NDArray[np.bool_], plan: Plan) -> Fitted:
     rows = np.flatnonzero(seen & (came >= 0))
     values, bad = collected.values[rows], came[rows] == 1
-    return card_of(base, fit(collected.names, values, bad, most), collected.names, values, bad)
+    used = [at for at, name in enumerate(collected.names) if not left_out(name, plan.without)]
+    bandings = fit([collected.names[at] for at in used], values[:, used], bad, plan.most)
+    return card_of(base, bandings, collected.names, values, bad)
+
+
+def left_out(name: str, without: Sequence[str]) -> bool:
+    """Whether a name is one of those that are left out."""
+    return any(fnmatchcase(name, pattern) for pattern in without)
 
 
 def _measured(ground: Ground, collected: Collected, scored: Sequence[Scored]) -> Measured:

@@ -11,6 +11,7 @@ from schemas.topics import COHORTS, LINKS
 from streams.detectors.cohort_overdue_rate import CohortOverdueRate
 from streams.detectors.shared_contact import SharedContact
 from streams.engine.calendar import DAY_MS
+from streams.engine.portfolio import lane
 from streams.engine.portfolio.contributions import cohort_name
 from streams.engine.portfolio.judging import rules_of
 from streams.engine.portfolio.telling import passed_day
@@ -19,6 +20,7 @@ from tests.engine.hops import Portfolio, Told1, first_hop, in_turn, rules, told_
 
 if TYPE_CHECKING:
     from schemas.events import Event
+    from tests.engine.hops import Log
 
 ALL = "portfolio:all:CNY"
 
@@ -199,6 +201,17 @@ def test_the_outcome_does_not_depend_on_how_the_lanes_lie_in_between_nor_on_the_
         assert plain == outcome(Portfolio(RULES, 4, reborn=True).read(in_turn(lanes, order), at_once))
 
 
+def test_a_day_with_more_than_one_drain_may_judge_goes_on_in_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three at a time, after a crash at each commit: the same alerts and states, and an order that repeats."""
+    log = in_turn(first_hop(engine_of(), FACTS, 100), [])
+    plain = Portfolio(RULES).read(log)
+    monkeypatch.setattr(lane, "JUDGED_MAX", 3)
+    bit_by_bit = Portfolio(RULES, reborn=True).read(log)
+    assert len(bit_by_bit.orders[0]) > len(plain.orders[0])
+    assert (plain.outbound, plain.kept()) == (bit_by_bit.outbound, bit_by_bit.kept())
+    assert repeated(bit_by_bit, log).states == bit_by_bit.states
+
+
 def test_the_outcome_does_not_depend_on_the_number_of_partitions() -> None:
     """A replay has one lane, a cluster many."""
     one = outcome(Portfolio(RULES).read(in_turn(first_hop(engine_of(), FACTS, 130), [])))
@@ -214,15 +227,22 @@ def test_nothing_is_judged_before_every_lane_has_passed_the_day() -> None:
     assert {0} == {lane.now_ms for lane in portfolio.lanes}
 
 
-def test_its_order_repeats_to_the_same_bytes() -> None:
-    """Told the steps of its order records, a lane gives the same alerts, order and states."""
-    log = in_turn(first_hop(engine_of(), FACTS, 130), [])
-    done, again = Portfolio(RULES).read(log, 50), Portfolio(RULES)
+def repeated(done: Portfolio, log: Log) -> Portfolio:
+    """The only lane, done again by its order."""
+    again = Portfolio(done.rules)
     for order in done.orders[0]:
         steps = orjson.loads(order)["steps"]
         effects = again.lanes[0].repeat(steps, lambda topic, first, end: log[topic, 0][first:end])
         assert effects is not None
         again.commit(0, effects)
+    return again
+
+
+def test_its_order_repeats_to_the_same_bytes() -> None:
+    """Told the steps of its order records, a lane gives the same alerts, order and states."""
+    log = in_turn(first_hop(engine_of(), FACTS, 130), [])
+    done = Portfolio(RULES).read(log, 50)
+    again = repeated(done, log)
     assert (done.outbound, done.orders, done.states) == (again.outbound, again.orders, again.states)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SOURCES = (COHORTS, LINKS)
 JUDGED_MAX = 5_000
-"""Cohorts and links that one drain judges at least before it leaves further days to the next."""
+"""Cohorts and links that one drain judges. A day with more goes on in the next drain."""
 _DECODE: dict[str, Callable[[bytes | None], Told]] = {COHORTS: decode_cohort, LINKS: decode_link}
 _PREFIX = {COHORTS: b"c:", LINKS: b"l:"}
 _KINDS: dict[bytes, type[Cohort | Link]] = {b"c:": Cohort, b"l:": Link}
@@ -51,6 +51,10 @@ class Position(msgspec.Struct, array_like=True):
     """The first day of which anything was told."""
     closed: int | None = None
     """The last day that was judged."""
+    closing: int | None = None
+    """The day that is being judged, where one drain was not enough for it."""
+    after: bytes = b""
+    """The last cohort or link of that day that was judged."""
 
 
 class PortfolioLane:
@@ -85,6 +89,7 @@ class PortfolioLane:
     def _begin(self) -> None:
         self._touched: dict[bytes, Cohort | Link] = {}
         self._steps: list[list[Any]] = []
+        self._room = JUDGED_MAX
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._effects = Effects(counts=self._counts)
 
@@ -119,9 +124,8 @@ class PortfolioLane:
                 if record.offset >= start:
                     self._take(topic, record)
         self._go_by(inbox.policy)
-        judged = 0
-        while judged < JUDGED_MAX and (day := self._next_day()) is not None:
-            judged += self._close(day)
+        while self._room > 0 and (day := self._next_day()) is not None:
+            self._close(day)
         return self._finish()
 
     def _go_by(self, version: str | None) -> None:
@@ -202,6 +206,8 @@ class PortfolioLane:
     def _next_day(self) -> int | None:
         """The day to judge next, or None while a lane has not passed it."""
         position, lanes = self._position, self._settings.partitions
+        if position.closing is not None:
+            return position.closing
         passed = [position.passed.get(topic, {}) for topic in SOURCES]
         if any(len(of_lanes) < lanes for of_lanes in passed):
             return None
@@ -210,19 +216,23 @@ class PortfolioLane:
             return position.closed + 1 if position.closed < complete else None
         return complete if position.first is None else min(position.first, complete)
 
-    def _close(self, day: int) -> int:
-        """Judge a day; how many cohorts and links were looked at."""
+    def _close(self, day: int) -> None:
+        """Judge a day, or as much of it as there is room for in this drain."""
         self._steps.append([TICK, (day + 1) * DAY_MS, self._rules.version])
         self._counts[TICK,] += 1
-        told: set[bytes] = set()
-        for waiting in [waiting for waiting in self._waiting if waiting <= day]:
-            told |= self._waiting.pop(waiting)
-        keys = sorted(self._lively | told)
-        close = Close(day, self._mode((day + 1) * DAY_MS))
-        for key in keys:
+        position, close = self._position, Close(day, self._mode((day + 1) * DAY_MS))
+        waiting = [told for at, told in self._waiting.items() if at <= day]
+        left = sorted(key for key in self._lively.union(*waiting) if key > position.after)
+        for key in left[: self._room]:
             self._judge(key, close)
-        self._position.closed = day
-        return len(keys)
+            for told in waiting:
+                told.discard(key)
+        if len(left) > self._room:
+            position.closing, position.after = day, left[self._room - 1]
+        else:
+            position.closed, position.closing, position.after = day, None, b""
+            self._waiting = {at: told for at, told in self._waiting.items() if told}
+        self._room -= len(left)
 
     def _judge(self, key: bytes, close: Close) -> None:
         kept, name = self._state(key), key[2:].decode()

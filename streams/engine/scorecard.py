@@ -136,6 +136,7 @@ def _expert_episodes() -> dict[str, Severities]:
         # Common among those who pay, too.
         "installment_to_income": Severities(info=0, watch=5, high=15, critical=30),
         "gambling_share": Severities(info=0, watch=5, high=15, critical=30),
+        "gambling_burst": Severities(info=0, watch=5, high=15, critical=30),
     }
 
 

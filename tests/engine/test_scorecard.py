@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.alerts import Risk
+from streams.bootstrap.policy import detector_keys
 from streams.engine.borrower import Borrower, Episode
 from streams.engine.calendar import ms_of
 from streams.engine.detector import BorrowerView
@@ -141,6 +142,13 @@ def test_a_risk_is_what_an_alert_carries() -> None:
     said = risk(Scorecard(), seen(episode("missed_installment", "high"), episode("income_drop", "watch")))
     assert isinstance(said, Risk)
     assert (50, "high", "unable") == (said.score, said.tier, said.stance)
+
+
+def test_the_expert_names_detectors_that_there_are() -> None:
+    """Each detector that the default scorecard speaks of exists."""
+    card = Scorecard()
+    assert {*card.episodes, *card.stances.unable, *card.stances.unwilling} <= set(detector_keys())
+    assert not card.stances.unable & card.stances.unwilling
 
 
 def test_a_scorecard_is_part_of_the_policy() -> None:

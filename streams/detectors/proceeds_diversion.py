@@ -25,11 +25,12 @@ DAYS = 14
 
 
 class ProceedsDiversion(Detector):
-    """At least half of the lent money goes to betting, quasi-cash, cash or another lender within 72 hours.
+    """At least half of the lent money, and no pocket money, goes to betting, cash or another lender within 72 hours.
 
     Why: a loan that is not used for its purpose is used to play, to pay another loan, or never to be paid back.
     Settings: a lower `share_min` or longer `window_hours` tells of more loans; `mccs` are the merchant categories
-    counted. The episode lasts `memory_days` after the money went out: by then the first installments have told.
+    counted; below `income_min` of the stated monthly income it is pocket money. The episode lasts `memory_days` after
+    the money went out: by then the first installments have told.
     Known false alarms: a purchase that is paid in cash (a used car); a loan meant to pay off another one (leave 6012
     out for such products); cash drawn from what was there before.
     On 1,000 simulated healthy borrowers: no episode in a year.
@@ -45,6 +46,7 @@ class ProceedsDiversion(Detector):
 
     share_min: float = Field(default=0.5, gt=0, le=1, description="Of the amount that was paid out")
     window_hours: int = Field(default=72, ge=1, le=240)
+    income_min: float = Field(default=0.2, ge=0, le=5, description="Of the stated monthly income, where one is known")
     memory_days: int = Field(default=90, ge=1, le=365, description="How long an episode lasts after the payout")
     mccs: frozenset[str] = BETTING | QUASI_CASH | CASH | FINANCIAL
 
@@ -78,7 +80,8 @@ class ProceedsDiversion(Detector):
         until_ms = since_ms + self.window_hours * HOUR_MS
         hour_ms = since_ms // HOUR_MS * HOUR_MS
         count, gone = total(self._diverted, view.store(self._diverted, loan.currency), hour_ms, until_ms)
-        if not count or gone < self.share_min * lent:
+        stated = loan.profile.stated_income or 0 if loan.profile is not None else 0
+        if not count or gone < self.share_min * lent or gone < self.income_min * stated:
             return
         seen = view.store(self._latest, loan.currency).seen
         share, window = gone / lent if lent else 1.0, f"PT{self.window_hours}H"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.engine.calendar import HOUR_MS
-from streams.engine.codes import ABSENT, CASH, FINANCIAL, QUASI_CASH, TRANSACTION
+from streams.engine.codes import ABSENT, CASH, FINANCIAL, QUASI_CASH, REPAYMENT, TRANSACTION
 from streams.engine.measure import Kind, Measure, closing
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ TRANSFER_DAYS = 8
 
 
 def transfers(bills: frozenset[str]) -> Measure:
-    """What is moved out of the accounts each hour, for each currency, without what has such a purpose."""
+    """What is moved out of the accounts each hour, for each currency: no repayments, nothing with such a purpose."""
     where = (("indicator", frozenset({"DBIT"})), ("mcc", frozenset(TRANSFERS)))
     return Measure(
         "transfers.hourly", TRANSACTION, Kind.TOTAL, TRANSFER_DAYS, where, value="amount_minor", bucket_ms=HOUR_MS,
-        unless=(("purpose", bills),),
+        unless=(("purpose", bills | REPAYMENT),),
     )  # fmt: skip
 
 

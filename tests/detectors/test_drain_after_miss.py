@@ -136,3 +136,10 @@ def test_money_that_comes_on_the_due_day_was_there_too() -> None:
     # 28 balance 2000   30 05:00 in 8000   30 18:00 out 1500: of 10000
     facts = [*full(), booked(30, 8_000, 10_000, hour=5), booked(30, -1_500, 8_500, hour=18)]
     assert [] == world().play(*facts, until=40).said()
+
+
+def test_a_repayment_that_the_bank_tells_first_is_no_drain() -> None:
+    """The account shows it on the due day, the lender books it days later."""
+    # 28 balance 2000   30 repayment leaves the account   33 it is booked, valued on 30
+    facts = [*full(), booked(30, -1_000, 1_000, hour=20, purpose="LOAR"), paid(33, valued=30)]
+    assert [] == world().play(*facts, until=40).said()

@@ -75,3 +75,11 @@ def test_ends_with_the_loan_or_after_ninety_days() -> None:
 def test_another_currency_is_other_money() -> None:
     """Yen that leave are not the yuan that came."""
     assert [] == world().play(*lent(), booked(6, -3_000, mcc="6011", currency="JPY"), until=10).said()
+
+
+@pytest.mark.parametrize(("stated", "alerts"), [(15_000, 1), (15_001, 0)])
+def test_pocket_money_is_no_diversion(stated: int, alerts: int) -> None:
+    """A small loan is half drawn in cash by anybody: less than a fifth of a month's income does not count."""
+    # 5 payout 4000   6 cash 3000, a fifth of 15000
+    facts = [opened([40, 70], day=5, stated_income_minor=stated), disbursed(5, 4_000, hour=10.5)]
+    assert alerts == len(world().play(*facts, booked(6, -3_000, mcc="6011"), until=10).alerts)

@@ -26,8 +26,10 @@ class UpcomingInstallment(Detector):
     Settings: more `days_before` reminds earlier; `plain_days` reminds everybody else so many days before (1 is usual, 0
     nobody); `history` and `returned_days` say how far back a late or returned payment counts.
     Known false alarms: a salary that comes just before the due day; money on another account.
+    On 1,000 simulated healthy borrowers: 124 info episodes a year; with a harmless trouble: 1,554 info.
     First step: send a friendly reminder with amount, day and ways to pay; ask nothing else.
-    Source: assumption. Reminders to everybody are off until asked for: there are six of them to one that matters.
+    Source: assumption. Reminders to everybody are off until asked for: they are 11 alerts a borrower and year instead
+    of 2, six times as many as for those that may fail, of which nearly half do.
     """
 
     key: ClassVar[str] = "upcoming_installment"

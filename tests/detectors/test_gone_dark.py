@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.builders import World, at, charged_off, closed, engine_of, moved, opened, paid, rescheduled, tried
+from tests.builders import World, at, charged_off, closed, engine_of, moved, opened, paid, rescheduled, returned, tried
 
 if TYPE_CHECKING:
     from schemas.events import Event
@@ -92,18 +92,18 @@ def test_device_and_phone_changed_before_the_miss_are_outside() -> None:
 
 def test_ends_when_somebody_is_reached() -> None:
     """And begins anew only with other attempts."""
-    # 36 alert   38 call reached: recovered
+    # 36 alert   38 call reached   41 recovered
     reached = [tried(38, contact="c"), tried(38, contact="c", result="reached", hour=10.1)]
     told = world().play(opened(DUES), *silent(31, 33, 35), *reached, until=45)
-    assert [(36, "opened", 1), (38, "resolved", 1)] == told.told(KEY)
+    assert [(36, "opened", 1), (41, "resolved", 1)] == told.told(KEY)
     assert "recovered" == told.alerts[-1].data.resolution
 
 
 def test_ends_when_the_contacts_are_of_long_ago() -> None:
     """After 120 days without another attempt it is no longer said."""
-    # 36 alert   151 the first one leaves the window: expired
+    # 36 alert   151 the first one leaves the window   154 expired
     told = world().play(opened([30]), *silent(31, 33, 35), until=160)
-    assert [(36, "opened", 1), (151, "resolved", 1)] == told.told(KEY)
+    assert [(36, "opened", 1), (154, "resolved", 1)] == told.told(KEY)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_ends_when_the_contacts_are_of_long_ago() -> None:
 )
 def test_ends_with_the_miss(fact: Event, status: str, resolution: str) -> None:
     """Paid, never missed, on a new schedule, over, or reached before as is known late."""
-    # 36 alert   40 the fact
-    told = world().play(opened(DUES), *silent(31, 33, 35), fact, until=42)
+    # 36 alert   40 the fact   43 the end
+    told = world().play(opened(DUES), *silent(31, 33, 35), fact, until=44)
     assert ["opened", status] == [a.data.status for a in told.alerts]
     assert resolution == told.alerts[-1].data.resolution
 
@@ -133,3 +133,11 @@ def test_a_loan_that_is_paid_and_closed_leaves_nothing_to_withdraw() -> None:
         until=45,
     )  # fmt: skip
     assert ["opened", "resolved"] == [a.data.status for a in told.alerts]
+
+
+def test_a_debit_that_comes_back_ends_nothing() -> None:
+    """Within the three days of calm the one episode goes on."""
+    # 36 alert   40 debit   42 returned   44 debit   46 returned
+    debits = (paid(40, payment="a"), returned(42, "a"), paid(44, payment="b"), returned(46, "b"))
+    told = world().play(opened(DUES), *silent(31, 33, 35), *debits, until=50)
+    assert [(36, "opened", 1)] == told.told(KEY)

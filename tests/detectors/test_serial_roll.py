@@ -50,26 +50,26 @@ def test_a_later_bucket_begins_on_day_thirty_one(due: int, alert: int) -> None:
 
 
 def test_paid_it_is_cured() -> None:
-    """It ends on the day on which nothing is overdue, not only at the next month end."""
-    # 90 alert   95 all paid: cured
+    """It ends when nothing has been overdue for three days, not only at the next month end."""
+    # 90 alert   95 all paid   98 cured
     told = world().play(opened(DUES), paid(95, 2_000), until=100)
-    assert [(90, "opened", 2), (95, "resolved", 2)] == told.told(KEY)
+    assert [(90, "opened", 2), (98, "resolved", 2)] == told.told(KEY)
     assert "cured" == told.alerts[-1].data.resolution
 
 
 def test_a_month_end_without_a_roll_ends_it() -> None:
     """A part was paid: it rolled back at the next month end."""
-    # 90 alert   95 one paid   119 M2 (since 70): still behind, no roll: 120 recovered
+    # 90 alert   95 one paid   119 M2 (since 70): still behind, no roll   123 recovered
     told = world().play(opened(DUES), paid(95), until=125)
-    assert [(90, "opened", 2), (120, "resolved", 2)] == told.told(KEY)
+    assert [(90, "opened", 2), (123, "resolved", 2)] == told.told(KEY)
     assert "recovered" == told.alerts[-1].data.resolution
 
 
 def test_late_truth_withdraws_it() -> None:
     """A payment valued before the month's end shows that it did not roll."""
-    # 90 alert   93 booked, valued 88: withdrawn
+    # 90 alert   93 booked, valued 88   96 withdrawn
     told = world().play(opened(DUES), paid(93, 2_000, valued=88), until=100)
-    assert [(90, "opened", 2), (93, "withdrawn", 2)] == told.told(KEY)
+    assert [(90, "opened", 2), (96, "withdrawn", 2)] == told.told(KEY)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_late_truth_withdraws_it() -> None:
 )
 def test_ends_with_the_schedule_or_the_loan(fact: Event, resolution: str) -> None:
     """A new schedule, the loan's end and a charge-off end it, each under its own name."""
-    # 90 alert   95 plan / closed / charged off
+    # 90 alert   95 plan / closed / charged off   98 the end
     told = world().play(opened(DUES), fact, until=100)
-    assert [(90, "opened", 2), (95, "resolved", 2)] == told.told(KEY)
+    assert [(90, "opened", 2), (98, "resolved", 2)] == told.told(KEY)
     assert resolution == told.alerts[-1].data.resolution

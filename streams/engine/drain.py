@@ -1,8 +1,8 @@
 """What goes into one drain of a lane and what comes out of it.
 
-A lane is one partition number of all source topics of a stage. A drain takes the records that are there, merges them in one order,
-applies them and the ticks between them, and yields the effects that must be committed together. It is pure: it is told
-the records and the time, and the shell moves the effects in one Kafka transaction.
+A lane is one partition number of all source topics of a stage. A drain takes the records that are there, merges them in
+one order, applies them and the ticks between them, and yields the effects that must be committed together. It is pure:
+it is told the records and the time, and the shell moves the effects in one Kafka transaction.
 """
 
 from __future__ import annotations

@@ -102,20 +102,23 @@ def listed(results: Results, title: str, rows: Iterable[tuple[str, Path]], note:
 
 
 def crossed(
-    results: Results, title: str, here: Path, names: Sequence[str], *, note: str = "", counts: str = ""
+    results: Results, title: str, here: Path, names: Sequence[str], *, note: str = "", counts: Sequence[str] = ()
 ) -> Table:
     """A table with a row for each name below a place, and a column for each figure of each policy."""
     suffixes = [""] if len(results.policies) == 1 else [" (policy)", " (against)", " (difference)"]
-    columns = ["", *([counts] if counts else [])]
+    columns = ["", *counts]
     columns += [f"{WORDS.get(name, name)}{suffix}" for name in names for suffix in suffixes]
     rows = []
     for row in results.names(here):
         found = [Cell(row)]
-        if counts:
-            found.append(Cell(" / ".join(str(n) for n in results.value((*here, row, counts)))))
+        found += [Cell(" / ".join(_count(n) for n in results.value((*here, row, count)))) for count in counts]
         found += [cell(one, form_of(name)) for name in names for one in results.of((*here, row, name))]
         rows.append(found)
     return Table(title, columns, rows, note)
+
+
+def _count(number: int | None) -> str:
+    return NONE if number is None else f"{number:,}"
 
 
 def score_table(results: Results, task: str) -> Table:
@@ -139,14 +142,14 @@ def alert_table(results: Results, task: str) -> Table:
     """The alerts of a task, overall and by detector."""
     names = ["precision", "recall", "lead_q25", "lead_median", "lead_q75"]
     here = ("tasks", task, "alerts")
-    return crossed(
-        results, "Alerts, overall and by detector", here, names, note=f"“{ALL}”: whatever alert comes first."
-    )
+    note = f"“{ALL}”: whatever alert comes first. Right and wrong: how many alerts the precision is of."
+    title = "Alerts, overall and by detector"
+    return crossed(results, title, here, names, note=note, counts=["right", "wrong"])
 
 
 def volume_tables(results: Results) -> list[Table]:
     """How many alerts there were."""
-    tables = [crossed(results, "Alerts a month", ("volume",), ["per_1000_a_month"], counts="episodes")]
+    tables = [crossed(results, "Alerts a month", ("volume",), ["per_1000_a_month"], counts=["episodes"])]
     if results.names(("healthy",)):
         names = ["watch_per_1000_a_year", "high_per_1000_a_year"]
         tables.append(crossed(results, "False alarms on healthy borrowers", ("healthy",), names))
@@ -164,6 +167,6 @@ def segment_tables(results: Results) -> list[Table]:
     )
     into = "Alerts within the horizon after a harmful trouble began, of all."
     return [
-        crossed(results, "Kinds of trouble", ("segments",), names, note=note, counts="borrowers"),
-        crossed(results, "Alerts in times of trouble", ("trouble",), ["precision"], note=into, counts="alerts"),
+        crossed(results, "Kinds of trouble", ("segments",), names, note=note, counts=["borrowers", "missed"]),
+        crossed(results, "Alerts in times of trouble", ("trouble",), ["precision"], note=into, counts=["alerts"]),
     ]

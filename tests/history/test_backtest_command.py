@@ -51,7 +51,8 @@ def test_a_report_of_three_files_and_a_summary(
     code, said, complained = run(capsys, events, "--labels", labels, "--report", folder, "--resamples", 50)
     assert code == 0
     assert "first_31dpd: score at the decision" in said
-    assert "Kinds of trouble" in said
+    assert "Kinds of trouble\n\tborrowers\tmissed\trecall" in said
+    assert "\n\tright\twrong\tprecision\trecall" in said
     assert "events were rejected" in complained
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") >= 4

@@ -42,14 +42,11 @@ class Sweep(msgspec.Struct, array_like=True):
 
 
 class WarmUp(msgspec.Struct, array_like=True):
-    """A measure that is kept for too short a time yet: since when, and what was told of it."""
+    """A measure that is kept for too short a time yet: for how long it is asked for, and since when it is kept."""
 
     name: str
     days: int
     since_ms: int
-    revision: int = 0
-    day: int = 0
-    is_open: bool = False
 
     @property
     def full_ms(self) -> int:
@@ -57,8 +54,19 @@ class WarmUp(msgspec.Struct, array_like=True):
         return self.since_ms + self.days * DAY_MS
 
 
-WarmUps = dict[int, WarmUp]
-"""By `Measure.key`. What is full is forgotten on the day after."""
+class Told(msgspec.Struct, array_like=True):
+    """What was told of measures of one name: other filters make another measure, and people know it by its name."""
+
+    day: int = 0
+    revision: int = 0
+    is_open: bool = False
+
+
+class WarmUps(msgspec.Struct, array_like=True):
+    """The measures that are not full, by `Measure.key`, and what was told of them, by name."""
+
+    kept: dict[int, WarmUp] = {}
+    told: dict[str, Told] = {}
 
 
 class Roll:
@@ -107,60 +115,61 @@ def _read_by_composites(engine: Engine) -> set[str]:
 def warm_up(known: WarmUps, old: Engine, new: Engine, now_ms: int) -> None:
     """Bring what is known of measures that are not full in line with what a new policy asks for."""
     windows = {measure.key: measure.window_days for measure in old.measures}
-    asked = {measure.key: measure for measure in new.measures}
-    for key, measure in asked.items():
+    before, known.kept = known.kept, {}
+    for measure in new.measures:
         since = now_ms
-        if key in windows:
-            before = known.get(key)
-            since = max(0 if before is None else before.since_ms, now_ms - windows[key] * DAY_MS)
-        if since + measure.window_days * DAY_MS > now_ms:
-            warming = known.setdefault(key, WarmUp(measure.name, 0, 0))
-            warming.name, warming.days, warming.since_ms = measure.name, measure.window_days, since
-        elif key in known:
-            known[key].days = 0
-    for key in known.keys() - asked.keys():
-        known[key].days = -1
+        if measure.key in windows:
+            warming = before.get(measure.key)
+            since = max(0 if warming is None else warming.since_ms, now_ms - windows[measure.key] * DAY_MS)
+        now = WarmUp(measure.name, measure.window_days, since)
+        if measure.key in before or now.full_ms > now_ms:
+            known.kept[measure.key] = now
 
 
 def next_full_ms(known: WarmUps) -> int | None:
     """When the next window is full."""
-    return min((warming.full_ms for warming in known.values() if warming.is_open), default=None)
+    return min((warming.full_ms for warming in known.kept.values()), default=None)
 
 
 def tell(known: WarmUps, now_ms: int, policy_version: str, mode: Mode) -> Iterator[Alert]:
-    """An operator alert for each measure that has begun to warm up, or no longer does."""
-    for key, warming in sorted(known.items()):
-        is_warm = warming.full_ms <= now_ms or warming.days < 1
-        if warming.is_open and is_warm:
-            yield _alert(warming, AlertStatus.RESOLVED, now_ms, policy_version, mode)
-        elif not warming.is_open and not is_warm:
-            if warming.day != now_ms // DAY_MS:
-                warming.day, warming.revision = now_ms // DAY_MS, 0
-            yield _alert(warming, AlertStatus.OPENED, now_ms, policy_version, mode)
-        if is_warm and warming.day < now_ms // DAY_MS:
-            del known[key]
+    """An operator alert for each name of which a measure has begun to warm up, or none does any more."""
+    if not known.kept and not known.told:
+        return
+    today = now_ms // DAY_MS
+    last = {warming.name: warming for warming in sorted(known.kept.values(), key=_by_end)}
+    for name in sorted(last.keys() | known.told.keys()):
+        warming, told = last.get(name), known.told.setdefault(name, Told())
+        is_warming = warming is not None and warming.full_ms > now_ms
+        if is_warming and not told.is_open and told.day != today:
+            told.day, told.revision = today, 0
+        if is_warming != told.is_open:
+            told.revision, told.is_open = told.revision + 1, is_warming
+            yield _alert(name, told, warming, now_ms, policy_version=policy_version, mode=mode)
+        if not is_warming and told.day < today:
+            del known.told[name]
+    known.kept = {key: warming for key, warming in known.kept.items() if warming.full_ms > now_ms}
 
 
-def _alert(warming: WarmUp, status: AlertStatus, now_ms: int, policy_version: str, mode: Mode) -> Alert:
-    warming.revision += 1
-    warming.is_open = status is AlertStatus.OPENED
-    onset = date(1970, 1, 1) + timedelta(days=warming.day)
-    episode = episode_id(DETECTOR, warming.name, None, onset)
-    identity = alert_id(episode, warming.revision, status, 1)
+def _by_end(warming: WarmUp) -> int:
+    return warming.full_ms
+
+
+def _alert(name: str, told: Told, warming: WarmUp | None, now_ms: int, *, policy_version: str, mode: Mode) -> Alert:
+    onset = date(1970, 1, 1) + timedelta(days=told.day)
+    status = AlertStatus.OPENED if told.is_open else AlertStatus.RESOLVED
+    episode = episode_id(DETECTOR, name, None, onset)
+    identity = alert_id(episode, told.revision, status, 1)
     data = AlertData(
-        alert_id=identity, episode_id=episode, revision=warming.revision, status=status, step=1,
+        alert_id=identity, episode_id=episode, revision=told.revision, status=status, step=1,
         severity=Severity.INFO, mode=mode, detector=DETECTOR, detector_version=1, policy_version=policy_version,
-        scope="measure", borrower=warming.name, onset=onset, first_step=FIRST_STEP,
-        resolution=None if warming.is_open else "expired" if warming.days < 0 else "recovered",
-        reason=WARMING if warming.is_open else DROPPED if warming.days < 0 else FULL,
-        measures=tuple(_days(warming, now_ms)),
+        scope="measure", borrower=name, onset=onset, first_step=FIRST_STEP,
+        resolution=None if told.is_open else "expired" if warming is None else "recovered",
+        reason=WARMING if told.is_open else DROPPED if warming is None else FULL,
+        measures=() if warming is None else (_days(warming, now_ms),),
     )  # fmt: skip
-    return Alert(
-        id=identity, type=f"ews.alert.{status.value}.v1", subject=warming.name, time=moment_of(now_ms), data=data
-    )
+    return Alert(id=identity, type=f"ews.alert.{status.value}.v1", subject=name, time=moment_of(now_ms), data=data)
 
 
-def _days(warming: WarmUp, now_ms: int) -> Iterator[Measure]:
-    if warming.days > 0:
-        kept = (now_ms - warming.since_ms) // DAY_MS
-        yield Measure(name="days_kept", value=kept, threshold=warming.days, window=f"P{warming.days}D")
+def _days(warming: WarmUp, now_ms: int) -> Measure:
+    kept = (now_ms - warming.since_ms) // DAY_MS
+    return Measure(name="days_kept", value=kept, threshold=warming.days, window=f"P{warming.days}D")

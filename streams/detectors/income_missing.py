@@ -31,7 +31,7 @@ class IncomeMissing(Detector):
     noise; a lower `shown_min` believes sooner that an income has come of which only the balance tells. A first
     weekly wage that is missing is only noted (info).
     Known false alarms: a new employer who pays through another account; a payroll fault that delays one salary.
-    On 1,000 simulated healthy borrowers: 9 watch episodes a year.
+    On 1,000 simulated healthy borrowers: 1 watch episode a year (40 where payroll faults are made to happen).
     First step: ask whether the income has changed before the next due day, and offer an extension early.
     Source: assumption (payroll fall: SAMA 41033343).
     """

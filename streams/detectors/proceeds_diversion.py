@@ -33,7 +33,7 @@ class ProceedsDiversion(Detector):
     the money went out: by then the first installments have told.
     Known false alarms: a purchase that is paid in cash (a used car); a loan meant to pay off another one (leave 6012
     out for such products); cash drawn from what was there before.
-    On 1,000 simulated healthy borrowers: no episode in a year.
+    On 1,000 simulated healthy borrowers: 2 high episodes a year.
     First step: ask what the money was used for, with documents; hold further payouts and check the application.
     Source: assumption (following the flow of the lent money is asked for by lenders).
     """

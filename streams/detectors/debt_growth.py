@@ -10,9 +10,8 @@ from schemas.alerts import Severity
 from streams.engine.calendar import DAY_MS, iso_days
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
 from streams.engine.inquiries import OWN_LENDERS
-from streams.engine.loan import ACTIVE
 from streams.engine.measure import Kind, Measure, Store, closing, starts_ms
-from streams.engine.tradelines import REPORT_DAYS, TRADELINE
+from streams.engine.tradelines import REPORT_DAYS, TRADELINE, largest_installment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,16 +67,10 @@ class DebtGrowth(Detector):
     def _growth(self, view: BorrowerView, currency: str, store: Store) -> Growth | None:
         since = max(view.now_ms - self.window_days * DAY_MS, store.since + self.settle_days * DAY_MS)
         before = closing(self._debt, store, since + DAY_MS)
-        own = [
-            line.amount
-            for loan in view.loans
-            if loan.status == ACTIVE and loan.currency == currency
-            for line in loan.installments
-            if line.cleared is None
-        ]
+        own = largest_installment(view, currency)
         if before is None or not own or since >= view.now_ms:
             return None
-        return Growth(before, sum(level.amount for level in store.levels), max(own))
+        return Growth(before, sum(level.amount for level in store.levels), own)
 
     def judge(self, view: BorrowerView) -> Iterator[Finding]:
         """The currency in which the debt has grown most, against the own installments in it."""

@@ -26,7 +26,7 @@ class RateShopping(Detector):
     Settings: `purposes` and `shopping_days` should be those of multi_lending_spike; `steps` are the numbers of lenders
     at which it says so (again).
     Known false alarms: a purpose stated wrongly by the lenders. Many applications for cars in a row may be fraud.
-    On 1,000 simulated healthy borrowers: 0 info episodes a year; with a harmless trouble: 145 info (who shops for rates).
+    On 1,000 simulated healthy borrowers: 0 info episodes a year; with a harmless trouble: 145 info (rate shopping).
     First step: none; expect one new secured loan, and look again if several are opened.
     Source: FICO counts such inquiries within 14 (older models) to 45 days (newer ones) as one; steps are assumptions.
     """

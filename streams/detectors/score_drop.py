@@ -92,6 +92,7 @@ class ScoreDrop(Detector):
             high = drop.points >= self.high_points
             band = " and lost a band" if self._loses_band(drop) else ""
             threshold = self.high_points if high else min(self.points_min, drop.points)
+            window = iso_days(self.window_days)
             yield Finding(
                 "",
                 None,
@@ -99,9 +100,7 @@ class ScoreDrop(Detector):
                 Severity.HIGH if high else Severity.WATCH,
                 f"The score {drop.model} fell by {drop.points} points from {drop.was.what}{band}.",
                 (
-                    alerts.Measure(
-                        name="score_drop", value=drop.points, threshold=threshold, window=iso_days(self.window_days)
-                    ),
+                    alerts.Measure(name="score_drop", value=drop.points, threshold=threshold, window=window),
                     alerts.Measure(name="score", value=drop.now.what),
                     alerts.Measure(name="bands_lost", value=int(self._loses_band(drop)), threshold=1),
                 ),

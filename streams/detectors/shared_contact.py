@@ -24,7 +24,8 @@ class SharedContact(LinkDetector):
     who files applications from his own phone. The one who still pays is warned of before the own first miss.
     Settings: a lower `from_bucket` takes earlier arrears of the other for trouble; `members_max` keeps what many share
     (a large employer, a phone shop) silent: that is the matter of cohorts; `high_from` borrowers in trouble behind one
-    link make the alert high. `kinds` says which links count.
+    link make the alert high. `kinds` says which links count. Colleagues say less than a household: fewer than
+    `colleagues_from` of them in trouble are only noted (info).
     Known false alarms: a family of whom one is late; tokens made of defaults (an empty phone number, an emulator);
     colleagues of a large employer, if `members_max` is set high. A borrower has an episode for each such link.
     First step: look at both files for a common cause; never speak to one borrower of the other's debt.
@@ -44,6 +45,7 @@ class SharedContact(LinkDetector):
     from_bucket: int = Field(default=2, ge=1, le=6, description="The bucket from which on the other is in trouble")
     members_max: int = Field(default=10, ge=2, le=100, description="A link of more borrowers says nothing")
     high_from: int = Field(default=3, ge=1, description="So many others in trouble make it high")
+    colleagues_from: int = Field(default=3, ge=1, description="So many colleagues in trouble are worth a look")
 
     def judge_link(self, view: LinkView) -> Iterator[tuple[str, Finding]]:
         """Each borrower behind the link who shares it with another one in trouble."""
@@ -58,7 +60,7 @@ class SharedContact(LinkDetector):
     def _finding(self, view: LinkView, others: int) -> Finding:
         article = "an" if view.kind == "employer" else "a"
         return Finding(
-            view.name, None, rung(STEPS, others), Severity.HIGH if others >= self.high_from else Severity.WATCH,
+            view.name, None, rung(STEPS, others), self._severity(view.kind, others),
             f"Shares {article} {view.kind} with {others} of more than {BUCKET_DAYS * (self.from_bucket - 1)} "
             "days past due.",
             (
@@ -67,3 +69,8 @@ class SharedContact(LinkDetector):
                 Measure(name="link", value=view.name),
             ),
         )  # fmt: skip
+
+    def _severity(self, kind: str, others: int) -> Severity:
+        if kind == "employer":
+            return Severity.WATCH if others >= self.colleagues_from else Severity.INFO
+        return Severity.HIGH if others >= self.high_from else Severity.WATCH

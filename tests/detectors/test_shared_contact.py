@@ -53,3 +53,11 @@ def test_the_reason_names_the_kind_and_nobody() -> None:
     [(_, finding)] = DETECTOR.judge_link(LinkView("employer:e", 20_000, {"b-1": 0, "b-2": 3}))
     assert "Shares an employer with 1 of more than 30 days past due." == finding.reason
     assert not any("b-2" in str(measure.value) for measure in finding.measures)
+
+
+@pytest.mark.parametrize(("others", "severity"), [(1, "info"), (2, "info"), (3, "watch"), (4, "watch")])
+def test_colleagues_in_trouble_say_less_than_a_household(others: int, severity: str) -> None:
+    """One or two of an employer's people are only noted; three look like a lay-off."""
+    members = {"b-0": 0} | {f"b-{n}": 3 for n in range(1, others + 1)}
+    findings = dict(DETECTOR.judge_link(LinkView("employer:e", 20_000, members)))
+    assert severity == findings["b-0"].severity.value

@@ -4,6 +4,16 @@ from tests.builders import World, at, booked, charged_off, engine_of, inquired, 
 
 SALARY = 1_000_000
 INSTALLMENT = 833_333
+TOLD = {
+    "missed_installment", "partial_payment", "returned_payment", "first_payment_default", "payment_ratio_drop",
+    "income_missing", "drain_after_miss", "multi_lending_spike",
+}  # fmt: skip
+"""The detectors whose every word is in these cases. All of the catalogue are at work, so that none disturbs another."""
+
+
+def said_by(world: World) -> list[tuple[str, int, str, int]]:
+    """What those detectors told."""
+    return [line for line in world.said() if line[0] in TOLD]
 
 
 def salaries(*days: int, balance: int = 1_100_000) -> list:
@@ -36,18 +46,19 @@ def test_fifty_thousand_over_six_months_with_the_fourth_missed() -> None:
         ("missed_installment", 181, "escalated", 61),
         ("income_missing", 211, "escalated", 4),
         ("missed_installment", 211, "escalated", 91),
-    ] == world.said()
+    ] == said_by(world)
     severities = {(a.data.detector, a.data.step): a.data.severity.value for a in world.alerts}
     assert "watch" == severities["missed_installment", 1]
     assert "high" == severities["missed_installment", 15]
     assert "critical" == severities["missed_installment", 61]
-    last = world.alerts[-1].data
+    last = next(a for a in reversed(world.alerts) if a.data.detector in TOLD).data
     assert [(91, "M4", 3 * INSTALLMENT, 3 * INSTALLMENT)] == [
         (loan.days_past_due, loan.bucket, loan.overdue_minor, loan.outstanding_minor) for loan in last.loans
     ]
     # 230 charged off: everything about the loan ends under that name; the income is still missing
     world.play(charged_off(230), until=231)
     ended = {(a.data.detector, a.data.resolution) for a in world.alerts if a.data.status.value == "resolved"}
+    ended = {(detector, how) for detector, how in ended if detector in TOLD}
     assert {("missed_installment", "charged_off"), ("payment_ratio_drop", "charged_off")} == ended
 
 
@@ -69,8 +80,8 @@ def test_fifty_thousand_cured_after_the_collector() -> None:
         ("missed_installment", 135, "escalated", 15),
         ("income_missing", 145, "resolved", 1),
         ("missed_installment", 150, "resolved", 15),
-    ] == world.said()
-    assert ["recovered", "cured"] == [a.data.resolution for a in world.alerts[-2:]]
+    ] == said_by(world)
+    assert ["recovered", "cured"] == [a.data.resolution for a in world.alerts if a.data.detector in TOLD][-2:]
 
 
 def test_five_hundred_thousand_from_several_platforms_then_overdue() -> None:
@@ -108,7 +119,7 @@ def test_five_hundred_thousand_from_several_platforms_then_overdue() -> None:
         ("missed_installment", 75, "escalated", 15),
         ("first_payment_default", 91, "escalated", 61),
         ("missed_installment", 91, "escalated", 31),
-    ] == world.said()
+    ] == said_by(world)
     severities = [a.data.severity.value for a in world.alerts if a.data.detector == "multi_lending_spike"]
     assert ["watch", "high"] == severities[:2]
 
@@ -126,7 +137,7 @@ def test_cash_flow_break_told_late_takes_everything_back() -> None:
         ("missed_installment", 121, "opened", 1),
         ("missed_installment", 125, "escalated", 5),
         ("missed_installment", 125, "withdrawn", 5),
-    ] == world.said()
+    ] == said_by(world)
 
 
 __all__ = ["at"]

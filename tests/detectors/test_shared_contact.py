@@ -6,6 +6,8 @@ phone:p --- b-1  M0          <- is told of, since
 
 from __future__ import annotations
 
+import pytest
+
 from schemas.alerts import Severity
 from streams.detectors.shared_contact import SharedContact
 from streams.engine.portfolio.link import LinkView

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from streams.engine.detector import BorrowerView
     from streams.engine.loan import Installment, Loan
 
+PAYMENTS = 16
+"""How many of the latest payments are looked at."""
+
 
 class UpcomingInstallment(Detector):
     """An installment is due in 3 days and may fail, by the balance or by what happened lately; a reminder, no alarm.
@@ -47,14 +50,12 @@ class UpcomingInstallment(Detector):
             line = self._next(view, loan)
             if line is None:
                 continue
-            known, why = view.episode(self.key, loan.id), self._doubt(view, loan, line)
-            left = line.due - view.day(loan)
-            if (
-                (known is not None and known.onset == line.due)
-                or (why and left <= self.days_before)
-                or (self.plain_days and left <= self.plain_days)
-            ):
-                yield self._finding(loan, line, why)
+            known, left = view.episode(self.key, loan.id), line.due - view.day(loan)
+            is_told = known is not None and known.onset == line.due
+            if is_told or left <= max(self.days_before, self.plain_days):
+                why = self._doubt(view, loan, line)
+                if is_told or (why and left <= self.days_before) or (self.plain_days and left <= self.plain_days):
+                    yield self._finding(loan, line, why)
 
     def _finding(self, loan: Loan, line: Installment, why: str) -> Finding:
         return Finding(
@@ -85,7 +86,9 @@ class UpcomingInstallment(Detector):
         past = [x for x in loan.installments if loan.watched_from < x.due < line.due][-self.history :]
         if self.history and any(x.cleared is not None and x.cleared > x.due for x in past):
             return "one of the latest was paid late."
-        if any(p.state == RETURNED and day - self.returned_days <= p.returned_on <= day for p in loan.payments):
+        if any(
+            p.state == RETURNED and day - self.returned_days <= p.returned_on <= day for p in loan.payments[-PAYMENTS:]
+        ):
             return "a payment was returned lately."
         return ""
 

@@ -102,8 +102,11 @@ def unsettled(payment: Payment, day: int, days: int) -> bool:
 def when_settled(view: BorrowerView, detector: str, days: int) -> Iterator[Wakeup]:
     """For each loan with an open episode, when its last payment can no longer be returned."""
     for loan in view.loans:
-        fresh = [p.valued for p in loan.payments if unsettled(p, view.day(loan), days)]
-        if fresh and loan.status == ACTIVE and view.episode(detector, loan.id) is not None:
+        if loan.status != ACTIVE or view.episode(detector, loan.id) is None:
+            continue
+        day = view.day(loan)
+        fresh = [p.valued for p in loan.payments if unsettled(p, day, days)]
+        if fresh:
             yield Wakeup(midnight_ms(min(fresh) + days, loan.zone), loan.source)
 
 

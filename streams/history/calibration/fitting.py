@@ -29,6 +29,8 @@ BAND_BAD_SHARE = 0.02
 BAND_BAD_MIN = 1
 DRAWN_BAD = 3.0
 """As many bad rows (and good ones to match) are added to each band: what a small band says is drawn to the average."""
+DRAWN_ROWS_MAX = 60
+"""But no more rows than this: where one row in 300 comes true, 900 would level the few bands that matter."""
 VALUE_MIN = 0.02
 """The information value from which on a characteristic is looked at: below it is noise by the usual reading."""
 NOISE = 2.0
@@ -148,7 +150,7 @@ def counted(name: str, bounds: tuple[float, ...], column: NDArray[np.float64], b
     rows = np.bincount(places, minlength=len(bounds) + 2)
     came = np.bincount(places[bad], minlength=len(bounds) + 2)
     base = float(bad.mean())
-    drawn = DRAWN_BAD / base
-    share = (came + DRAWN_BAD) / (rows + drawn)
+    drawn = min(DRAWN_BAD / base, DRAWN_ROWS_MAX)
+    share = (came + drawn * base) / (rows + drawn)
     evidence = np.log(share / (1 - share)) - np.log(base / (1 - base))
     return empty._replace(rows=tuple(rows.tolist()), bad=tuple(came.tolist()), evidence=tuple(evidence.tolist()))

@@ -23,13 +23,14 @@ class MissedInstallment(Detector):
     cure less likely. The episode opens at 1 day past due, escalates up the ladder and is resolved when the run is
     over.
     Settings: a lower first rung or no grace warns earlier and more often; `high_from_days` decides when a case opens,
-    and `watch_from_days` 5 keeps a slip of a few days to the reminders.
+    `watch_from_days` from when it is more than a slip, which is left to the reminders.
     Known false alarms: payments booked late but valued in time (the alert is then withdrawn); bank holidays (use
     grace or the business-day rule). The first installment of several is left to first_payment_default.
-    On 1,000 simulated healthy borrowers: 54 watch and 2 high episodes a year; with a harmless trouble: 1,750 watch.
+    On 1,000 simulated healthy borrowers a year 54 slips (info); with a harmless trouble 1,750.
     First step: a friendly reminder with the ways to pay; ask for the reason before anything else.
-    Source of the ladder: early arrears 5-30 days (SAMA 41033343 app. 1); backstops beyond 30 and at 90 days
-    (IFRS 9 5.5.11, B5.5.37); charge-off at 120 and 180 (FFIEC retail credit policy). The severities are assumptions.
+    Source of the ladder: early arrears, and with them watch, 5-30 days (SAMA 41033343 app. 1); backstops beyond 30 and
+    at 90 days (IFRS 9 5.5.11, B5.5.37); charge-off at 120 and 180 (FFIEC retail credit policy). High and critical are
+    assumptions.
     """
 
     key: ClassVar[str] = "missed_installment"
@@ -40,7 +41,7 @@ class MissedInstallment(Detector):
 
     steps: tuple[int, ...] = (1, 5, 15, 31, 61, 91, 121, 181)
     grace_days: int = Field(default=0, ge=0, le=30)
-    watch_from_days: int = Field(default=1, ge=1, le=90, description="Days past due before which it is only info")
+    watch_from_days: int = Field(default=5, ge=1, le=90, description="Days past due before which it is only info")
     high_from_days: int = Field(default=15, ge=1, le=365, description="Days past due from which a case opens")
     critical_from_days: int = Field(default=61, ge=1, le=365, description="Days past due from which it is critical")
 

@@ -125,7 +125,7 @@ class Loan(msgspec.Struct, array_like=True):
     """When the money went out (milliseconds), how much, and the event that said so."""
     profile: Profile | None = None
     told: tuple[int, int] | None = None
-    """The bucket and the outstanding amount that the second hop was told last; None while it counts this loan nowhere."""
+    """Bucket and outstanding amount that the second hop was told last; None while it counts this loan nowhere."""
 
     # -- what is owed -----------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def test_climbs_the_ladder_on_its_days() -> None:
     expected = [(60 + step, "escalated" if step > 1 else "opened", step) for step in rungs]
     assert expected == told.told(KEY)
     severities = [a.data.severity.value for a in told.alerts]
-    assert ["watch"] * 2 + ["high"] * 2 + ["critical"] * 4 == severities
+    assert ["info", "watch"] + ["high"] * 2 + ["critical"] * 4 == severities
     assert [1, 2, 3, 4, 5, 6, 7, 8] == [a.data.revision for a in told.alerts]
     assert ["M1", "M1", "M1", "M2", "M3", "M4", "M5", "M7"] == [a.data.measures[1].value for a in told.alerts]
 
@@ -215,9 +215,11 @@ def test_each_run_is_an_episode_of_its_own() -> None:
     assert 2 == len({a.data.episode_id for a in told.alerts})
 
 
-def test_a_slip_of_a_few_days_may_be_left_to_the_reminders() -> None:
-    """With `watch_from_days` 5 the first rung is info, and exactly the fifth day is watch."""
+def test_a_slip_of_a_few_days_is_left_to_the_reminders() -> None:
+    """By default the first rung is info, and exactly the fifth day is watch; a policy may watch from the first on."""
     # 60 due   61 info   65 watch
-    told = world(watch_from_days=5).play(opened(DUES), paid(30), until=66)
+    told = world().play(opened(DUES), paid(30), until=66)
     assert [(61, "opened", 1), (65, "escalated", 5)] == told.told(KEY)
     assert ["info", "watch"] == [a.data.severity for a in told.alerts]
+    strict = world(watch_from_days=1).play(opened(DUES), paid(30), until=66)
+    assert ["watch", "watch"] == [a.data.severity for a in strict.alerts]

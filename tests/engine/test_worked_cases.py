@@ -48,7 +48,7 @@ def test_fifty_thousand_over_six_months_with_the_fourth_missed() -> None:
         ("missed_installment", 211, "escalated", 91),
     ] == said_by(world)
     severities = {(a.data.detector, a.data.step): a.data.severity.value for a in world.alerts}
-    assert "watch" == severities["missed_installment", 1]
+    assert "info" == severities["missed_installment", 1]
     assert "high" == severities["missed_installment", 15]
     assert "critical" == severities["missed_installment", 61]
     last = next(a for a in reversed(world.alerts) if a.data.detector in TOLD).data

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streams.history.simulator.loan import Line, Loan
 
 HOUR = 3600
+OVERDRAWN_DAYS = 14
 CHANGED = "ews.contact.details_changed.v1"
 
 
@@ -80,6 +81,33 @@ def change(life: Life, day: int, second: int, detail: str) -> None:
     """The borrower is to be reached in another way."""
     data = {"detail": detail, "token": f"{detail}-new-{life.person.token[1:]}"}
     life.tape.add(DIALLER, CHANGED, life.at(day, second), data)
+
+
+class Overdrawn(Conduct):
+    """An agreed overdraft, used to the end for two weeks: a large bill, and the next salary fills the hole again."""
+
+    def start(self, life: Life, day: int, second: int) -> None:
+        """The bill takes the account below zero."""
+        life.troubled(day, second)
+        self.begun = day
+        bill = life.account.balance + int(life.person.income_minor * 0.4)
+        life.account.debit(life.at(day, 16 * HOUR), bill, mcc="8062", counterparty="m8062-1")
+
+    def each_day(self, life: Life, day: int) -> None:
+        """Small purchases go on."""
+        if self.begun < day < self.begun + OVERDRAWN_DAYS:
+            life.account.debit(life.at(day, 12 * HOUR), max(1, life.person.income_minor // 200), mcc="5411")
+
+
+class Juggler(Conduct):
+    """Pays each installment with a small loan from elsewhere, taken hours before."""
+
+    def settle(self, life: Life, loan: Loan, line: Line, day: int) -> Settlement:
+        """The other lender's money comes first."""
+        life.troubled(day, 0)
+        lender = f"lender-{line.number % 5 + 1}"
+        life.account.credit(life.at(day, 4 * HOUR), int(line.unpaid * 1.05), purpose="LOAN", counterparty=lender)
+        return super().settle(life, loan, line, day)
 
 
 class Friend(Conduct):

@@ -20,7 +20,7 @@ from streams.history.simulator.hardship import (
     Spiral,
 )
 from streams.history.simulator.harmless import DoubleBooking, HonestLate, LateBooking, PayrollHoliday, RateShopping
-from streams.history.simulator.rare import Deceased, Friend, MandateBroken, Moved, draw_begin
+from streams.history.simulator.rare import Deceased, Friend, Juggler, MandateBroken, Moved, Overdrawn, draw_begin
 from streams.history.simulator.unwilling import FirstPaymentDefault, WilfulDefault
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Trouble(StrEnum):
     DECEASED = "deceased"
     MOVED = "moved"
     FRIEND = "friend"
+    OVERDRAWN = "overdrawn"
+    JUGGLER = "juggler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ RARE = (
     Kind(Trouble.DECEASED, Deceased, 0.0, harmful=True),
     Kind(Trouble.MOVED, Moved, 0.0, harmful=True),
     Kind(Trouble.FRIEND, Friend, 0.0, harmful=False),
+    Kind(Trouble.OVERDRAWN, Overdrawn, 0.0, harmful=True),
+    Kind(Trouble.JUGGLER, Juggler, 0.0, harmful=True),
 )
 """In turn, for those who ask for the rare ones. Each friend is one of the borrower before."""
 YEAR_DAYS = 365

@@ -76,7 +76,7 @@ def test_a_bad_policy_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: 
     file.write_text("[detectors.missed_installment]\ngrace_days = -1")
     assert 2 == main(["detectors", "--policy", str(file)])
     assert (
-        f"ews: the policy {file}: detectors.missed_installment: grace_days: must be at least 0\n"
+        f"ews: the policy {file}: detectors.missed_installment.grace_days: Input should be greater than or equal to 0\n"
         == capsys.readouterr().err
     )
     assert 2 == main(["detectors", "--policy", str(tmp_path / "none.toml")])

@@ -114,7 +114,7 @@ def test_a_wrong_policy_is_a_wrong_setting(
     file.write_text("[detectors.nonsense]\nx = 1\n")
     monkeypatch.setenv("EWS_POLICY_FILE", str(file))
     assert 2 == main(["config", "check"])
-    assert capsys.readouterr().err.startswith(f"ews: the policy {file}: no detector is called 'nonsense'")
+    assert capsys.readouterr().err.startswith(f"ews: the policy {file}: detectors.nonsense: no detector is called so")
 
 
 def test_an_unknown_setting_stops_every_command(

@@ -139,7 +139,7 @@ def test_no_silence_is_seen_of_a_source_that_is_not_complete() -> None:
     lines = lines_of(b.opened([30]), b.heartbeat(1), b.heartbeat(33))
     engine = b.engine_of(*DETECTORS)
     seen = known(engine, lines, [row(32), row(34)])
-    assert [one.points for one in seen.values()] == [0, 15]
+    assert [one.points for one in seen.values()] == [0, 5]
 
 
 def test_decisions_change_nothing(tmp_path: Path) -> None:

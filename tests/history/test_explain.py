@@ -91,7 +91,7 @@ def test_an_alert_is_explained_from_files(case: Case, capsys: pytest.CaptureFixt
     alert = case.alert("missed_installment")
     assert 0 == main(case.explain(str(alert.id)[:8]))
     out = capsys.readouterr().out
-    assert out.startswith("missed_installment opened (watch) for loan l-1 of borrower b-1: Installment 2 is unpaid")
+    assert out.startswith("missed_installment opened (info) for loan l-1 of borrower b-1: Installment 2 is unpaid")
     assert "Days past due are the measure of trouble" in out
     assert re.search(r"days past due +1 +1 +█+│", out)
     assert re.search(r"open-1 .*ews\.loan\.opened\.v1 +events\.jsonl line 1", out)

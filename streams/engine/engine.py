@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schemas import events
 from schemas.alerts import Mode
-from schemas.codec import InvalidEvent, Reason, decode
+from schemas.codec import InvalidEvent, Reason
 from schemas.events import Topic
 from streams.engine import characteristics
 from streams.engine.borrower import Borrower, Snooze, Waiting
@@ -14,11 +14,11 @@ from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, found, reconcile, retire
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
-from streams.engine.loan import ACTIVE
-from streams.engine.measure import Occurrence, expire, part_of, update
-from streams.engine.past import remembered
+from streams.engine.forgetting import drop_expired, may_forget, tidy
+from streams.engine.measure import Occurrence, part_of, update
 from streams.engine.portfolio.contributions import NOTHING, TELL, Told, plan_telling, tell
 from streams.engine.routing import Routes, turn
+from streams.engine.waiting import WAITING, give_up, release, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streams.engine.policy import Policy
     from streams.engine.routing import Counted
 
-FORGET, WAITING, SNOOZE = "_forget", "_waiting", "_snooze"
+FORGET, SNOOZE = "_forget", "_snooze"
 """Wake-ups of the engine's own."""
 _NOBODY: frozenset[str] = frozenset()
 AGING = frozenset({Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS})
@@ -141,16 +141,16 @@ class Engine:
         }
         if not due:
             return UNCHANGED
-        rejected = list(self._expire_waiting(borrower, now_ms)) if WAITING in due else []
+        rejected = list(give_up(borrower, now_ms, self.policy.limits)) if WAITING in due else []
         if SNOOZE in due:
             self._plan_snoozes(borrower, now_ms)
         told = tell(borrower, now_ms, through) if TELL in due else NOTHING
-        self._tidy(borrower, now_ms)
+        tidy(borrower, now_ms, self.policy.limits)
         for key in due - self._keys:  # A policy has turned the detector off since.
             del borrower.wakeups[key]
         detectors = [detector for detector in self.detectors if detector.key in due or SNOOZE in due]
         alerts = self._judge(token, borrower, detectors, Moment(now_ms, through))
-        if FORGET in due and self._may_forget(borrower):
+        if FORGET in due and may_forget(borrower):
             return Outcome(alerts, rejected=rejected, forget=True, told=told)
         if FORGET in due:
             borrower.wakeups[FORGET] = [(now_ms + DAY_MS * self.policy.limits.closed_loan_days, "")]
@@ -214,11 +214,12 @@ class Engine:
             if not open_loan(borrower, event, self.policy.servicing):
                 return UNCHANGED
             if any(waiting.loan == event.data.loan for waiting in borrower.waiting):
-                rejected, detectors = list(self._release(borrower, event.data.loan)), self._of_loans
+                rejected, detectors = list(release(borrower, event.data.loan, self.policy)), self._of_loans
         elif type(event) in LOAN_FACTS:
             loan = borrower.loan(event.data.loan)  # type: ignore[attr-defined]
             if loan is None:
-                return self._wait(borrower, event, origin, moment.at_ms)
+                fact = Waiting(event.data.loan, moment.at_ms, *origin)  # type: ignore[attr-defined]
+                return Outcome(waits=True) if wait(borrower, fact, event, self.policy.limits) else UNCHANGED
             if not LOAN_FACTS[type(event)](loan, event, self.policy.servicing):
                 return UNCHANGED
         elif isinstance(event, events.BorrowerSnoozed):
@@ -273,8 +274,7 @@ class Engine:
     def _expire(self, borrower: Borrower, detectors: Iterable[Detector], at_ms: int) -> None:
         """Drop what has left the windows of what is to be looked at, so that judging changes nothing."""
         for key in {key for detector in detectors for key in self._asked_by[detector.key]}:
-            for store in borrower.stores.get(key, {}).values():
-                expire(self._by_key[key], store, at_ms)
+            drop_expired(borrower, self._by_key[key], at_ms)
 
     def _judge(
         self,
@@ -316,74 +316,6 @@ class Engine:
             else:
                 wakeups.pop(detector.key, None)
         return alerts
-
-    def _wait(self, borrower: Borrower, event: events.Event, origin: Origin, at_ms: int) -> Outcome:
-        """Keep a fact until its loan is known."""
-        limits = self.policy.limits
-        if any(decode(waiting.value) == event for waiting in borrower.waiting):
-            return UNCHANGED
-        if len(borrower.waiting) >= limits.unknown_loan_facts:
-            raise InvalidEvent(Reason.UNKNOWN_LOAN, f"{limits.unknown_loan_facts} facts wait for their loans already")
-        if sum(len(waiting.value) for waiting in borrower.waiting) + len(origin.value) > limits.unknown_loan_bytes:
-            # They would fill the state, and with it refuse what is in order.
-            raise InvalidEvent(Reason.UNKNOWN_LOAN, f"at most {limits.unknown_loan_bytes} bytes wait for their loans")
-        borrower.waiting.append(
-            Waiting(event.data.loan, at_ms, origin.topic, origin.offset, origin.timestamp, origin.value)  # type: ignore[attr-defined]
-        )
-        self._plan_waiting(borrower)
-        return Outcome(waits=True)
-
-    def _plan_waiting(self, borrower: Borrower) -> None:
-        kept = self.policy.limits.unknown_loan_days * DAY_MS
-        borrower.wakeups[WAITING] = [(w.since_ms + kept, "") for w in borrower.waiting[:1]]
-        if not borrower.waiting:
-            del borrower.wakeups[WAITING]
-
-    def _release(self, borrower: Borrower, loan_id: str) -> Iterable[tuple[Waiting, Reason, str]]:
-        """Apply what waited for a loan, in the order in which it occurred."""
-        loan = borrower.loan(loan_id)
-        assert loan is not None
-        due = [w for w in borrower.waiting if w.loan == loan_id]
-        borrower.waiting = [w for w in borrower.waiting if w.loan != loan_id]
-        self._plan_waiting(borrower)
-        for waiting in sorted(due, key=lambda w: (ms_of(decode(w.value).time), w.since_ms)):
-            event = decode(waiting.value)
-            try:
-                LOAN_FACTS[type(event)](loan, event, self.policy.servicing)
-            except InvalidEvent as error:
-                yield waiting, error.reason, error.detail
-
-    def _expire_waiting(self, borrower: Borrower, now_ms: int) -> Iterable[tuple[Waiting, Reason, str]]:
-        kept = self.policy.limits.unknown_loan_days
-        gone = [w for w in borrower.waiting if w.since_ms + kept * DAY_MS <= now_ms]
-        borrower.waiting = [w for w in borrower.waiting if w.since_ms + kept * DAY_MS > now_ms]
-        self._plan_waiting(borrower)
-        for waiting in gone:
-            yield waiting, Reason.UNKNOWN_LOAN, f"its loan did not become known within {kept} days"
-
-    def _tidy(self, borrower: Borrower, now_ms: int) -> None:
-        """Drop loans that ended long ago, and the ended episodes of loans that are gone or of long ago."""
-        limits = self.policy.limits
-        today = now_ms // DAY_MS
-        known = borrower.loans
-        borrower.loans = [
-            x
-            for x in borrower.loans
-            if x.status == ACTIVE or x.told is not None or x.ended_on + limits.closed_loan_days > today
-        ]
-        alive = {x.id for x in borrower.loans}
-        borrower.past = remembered(borrower.past, [x for x in known if x.id not in alive])
-        aged = now_ms - limits.horizon_days * DAY_MS
-        borrower.episodes = [
-            e for e in borrower.episodes if e.is_open or e.loan in alive or (not e.loan and e.changed_ms > aged)
-        ]
-
-    def _may_forget(self, borrower: Borrower) -> bool:
-        return not (
-            any(loan.status == ACTIVE for loan in borrower.loans)
-            or any(episode.is_open for episode in borrower.episodes)
-            or borrower.waiting
-        )
 
 
 def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:

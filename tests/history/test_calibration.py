@@ -90,6 +90,23 @@ def test_a_planted_sign_is_found(made: Path) -> None:
     assert late.points_of(9) > late.points_of(-2)
 
 
+def test_the_best_single_sign_is_told_beside_the_scorecard(made: Path) -> None:
+    """What one characteristic is worth by itself, on the same unseen borrowers, stands in the report."""
+    report = told(made)
+    single = report["single"]
+    assert single["name"] in report["characteristics"]
+    assert single["name"] == max(report["characteristics"].items(), key=value_of)[0]
+    figures = single["tasks"]["late"]
+    assert 0.65 < figures["auc"]["value"] <= report["tasks"]["late"]["auc"]["policy"]["value"] + 0.02
+    assert set(report["tasks"]["late"]["recalls"]) == set(figures["recalls"])
+
+
+def value_of(told: tuple[str, dict[str, Any]]) -> float:
+    """The information value of a characteristic, from the counts in the report."""
+    bad, rows = np.asarray(told[1]["bad"]), np.asarray(told[1]["rows"])
+    return float(((bad / bad.sum() - (rows - bad) / (rows - bad).sum()) * told[1]["evidence"]).sum())
+
+
 def test_what_comes_later_does_not_help(tmp_path: Path) -> None:
     """With a past that tells nothing there is nothing to find, though the events after the decision tell it all."""
     draw = np.random.default_rng(5)

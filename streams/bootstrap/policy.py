@@ -110,8 +110,19 @@ def _of_detectors(raw: object) -> Iterator[str]:
     for key, settings in raw.items() if isinstance(raw, dict) else ():
         if key in detector_keys():
             yield from _of_model(detector_class(key), settings, ("detectors", key))
+            yield from _of_held(key, settings)
         else:
             yield f"detectors.{key}: no detector is called so{_near(key, detector_keys())}"
+
+
+def _of_held(key: str, settings: object) -> Iterator[str]:
+    """What a detector waits for is another one: a name that is none would hold nothing, unnoticed."""
+    held = settings.get("held_while") if isinstance(settings, dict) else None
+    for other in held if isinstance(held, (list, tuple, set, frozenset)) else ():
+        if other == key:
+            yield f"detectors.{key}.held_while: a detector cannot be held by itself"
+        elif isinstance(other, str) and other not in detector_keys():
+            yield f"detectors.{key}.held_while: no detector is called {other}{_near(other, detector_keys())}"
 
 
 def _of_model(model: type[BaseModel], raw: object, place: tuple[str, ...]) -> Iterator[str]:

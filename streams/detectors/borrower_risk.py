@@ -8,6 +8,7 @@ from schemas.alerts import Measure, Severity
 from streams.engine.arrears import after_next_due
 from streams.engine.calendar import midnight_ms
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
+from streams.engine.loan import CHARGED_OFF
 from streams.engine.scorecard import COMPOSITE, risk
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class BorrowerRisk(Detector):
             yield self._finding(view, now, step)
 
     def _held(self, view: BorrowerView, now: Risk, known: Episode | None) -> int:
-        """The highest tier, of those up to the open one, that the score has not fallen below by more than the ease."""
-        steps = range(known.step if known is not None else 0, 0, -1)
-        return next((step for step in steps if now.score >= _threshold(view, step) - self.ease_points), 0)
+        """The open tier, unless the score has fallen below it by more than the ease. No other one is held open."""
+        step = known.step if known is not None else 0
+        return step if step and now.score >= _threshold(view, step) - self.ease_points else 0
 
     def _finding(self, view: BorrowerView, now: Risk, step: int) -> Finding:
         tier, threshold = TIERS[step], _threshold(view, step)
@@ -100,6 +101,8 @@ class BorrowerRisk(Detector):
         signs = [e for e in view.ended_episodes(episode.changed_ms) if e.detector != self.key]
         if signs and all(sign.withdrawn for sign in signs):
             return ended(episode, "disproved", "The alerts behind the risk were withdrawn.")._replace(risk=now)
+        if any(loan.status == CHARGED_OFF and loan.ended_on >= episode.onset for loan in view.loans):
+            return ended(episode, "charged_off", "A loan was charged off: the risk came true.")._replace(risk=now)
         return ended(episode, "recovered", f"The risk has passed: {now.score} points.")._replace(risk=now)
 
 

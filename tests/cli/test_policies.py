@@ -60,6 +60,8 @@ grace_days = 2
 grace_day = 2
 [detectors.returned_payment]
 in_a_row = "two"
+[detectors.gambling_share]
+held_while = ["gambling_burts", "gambling_share"]
 """
 SENTENCES = [
     "version: String should have at least 1 character",
@@ -69,6 +71,8 @@ SENTENCES = [
     "detectors.missed_instalment: no detector is called so, did you mean missed_installment?",
     "detectors.missed_installment.grace_day: there is no such setting, did you mean grace_days?",
     "detectors.returned_payment.in_a_row: Input should be a valid integer, unable to parse string as an integer",
+    "detectors.gambling_share.held_while: no detector is called gambling_burts, did you mean gambling_burst?",
+    "detectors.gambling_share.held_while: a detector cannot be held by itself",
 ]
 
 

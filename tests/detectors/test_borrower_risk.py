@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from streams.engine.policy import Policy
-from tests.builders import World, at, engine_of, filed, inquired, opened, paid, scored, tradeline
+from tests.builders import World, at, charged_off, engine_of, filed, inquired, opened, paid, scored, tradeline
 from tests.engine.lives import LAST_DAY, lives
 
 if TYPE_CHECKING:
@@ -100,15 +100,18 @@ def test_silence_raises_it_too() -> None:
 def test_a_lower_tier_is_another_episode() -> None:
     """When the score falls the higher episode is resolved and a lower one opens, with one open at any time."""
     # 5 external 60 days, high: 30   6 7 8 lenders, watch: 10   9 score, watch: 10 = 50 high
-    # 15 the spike is over: 40, held by the ease   36 external cured: 10... watch while score lasts; then nothing
-    facts = [tradeline(5, behind=60), *lenders(6, 7, 8), scored(1, 735), scored(9, 685), tradeline(36, behind=0)]
-    told = world().play(*facts, until=60)
+    # 10 a record: 80 critical   15 the spike is over: 70   36 external cured: 40: not high, watch
+    facts = [tradeline(5, behind=60), *lenders(6, 7, 8), scored(1, 735), scored(9, 685), filed(10)]
+    told = world().play(*facts, tradeline(36, behind=0), until=37)
     assert [
-        (5, "opened", 1), (9, "escalated", 2), (36, "resolved", 2), (36, "opened", 1), (39, "resolved", 1),
+        (5, "opened", 1), (9, "escalated", 2), (10, "escalated", 3), (36, "resolved", 3), (36, "opened", 1),
     ] == told.told(KEY)  # fmt: skip
     first, second = risks(told)[0].data.episode_id, risks(told)[-1].data.episode_id
     assert first != second
-    assert "The risk has fallen to watch: 10 points." == risks(told)[2].data.reason
+    assert "The risk has fallen to watch: 40 points." == risks(told)[3].data.reason
+    assert all(
+        alert.data.risk.score >= alert.data.measures[0].threshold for alert in risks(told) if alert.data.measures
+    )
     assert {None} == {alert.data.loan for alert in risks(told)}
 
 
@@ -153,9 +156,16 @@ def test_what_was_true_is_resolved() -> None:
     told = world("missed_installment").play(opened(DUES), paid(9), paid(47), until=55)
     assert [(45, "opened", 1), (47, "resolved", 1)] == told.told(KEY)
     assert "The risk has passed: 0 points." == risks(told)[-1].data.reason
-    # 5 three months past due elsewhere: 50   5 6 7 lenders: 60   8 corrected: 10, held   12 the spike is over
+    # 5 three months past due elsewhere: 50   5 6 7 lenders: 60   8 corrected: 10, held   14 the spike is over
     facts = [tradeline(5, behind=90), tradeline(5, behind=0, recorded=at(8)), *lenders(5.2, 6, 7)]
-    assert "resolved" == world().play(*facts, until=30).told(KEY)[-1][1]
+    assert "resolved" == world(ease_points=40).play(*facts, until=30).told(KEY)[-1][1]
+
+
+def test_a_charge_off_is_no_recovery() -> None:
+    """A loan that is given up ends the risk as what it was, and not as passed."""
+    told = world("missed_installment").play(opened(DUES), paid(9), charged_off(60), until=62)
+    assert "charged_off" == risks(told)[-1].data.resolution
+    assert "A loan was charged off: the risk came true." == risks(told)[-1].data.reason
 
 
 def test_the_stance_decides_the_first_step() -> None:

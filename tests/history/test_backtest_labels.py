@@ -108,6 +108,8 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
         read_labels(labels(tmp_path))
     with pytest.raises(Misconfigured, match=r":2: not CSV"):
         read_labels(labels(tmp_path, '"a"b,c'))
+    with pytest.raises(Misconfigured, match=r":1: not CSV"):
+        read_labels(labels(tmp_path, header='"a"b,c'))
     with pytest.raises(Misconfigured, match="is not an IANA time zone name"):
         read_labels(labels(tmp_path, MADE), "Lagos")
     (tmp_path / "bytes.csv").write_bytes(HEADER.encode() + b"\n\xff\n")

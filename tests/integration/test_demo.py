@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_nothing_running_and_the_directory_free(events: Path, tmp_
     directory = tmp_path / "demo"
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         running = demo("--events", events, "--dir", directory)
-        until(lambda: (directory / "worker.log").exists() and processes(str(directory)))
+        until(lambda: worker_of(directory) is not None)  # It has the directory: its own process may only be starting.
         second = demo("--dir", directory)
         assert "is in use by the demo of process" in second.communicate()[1]
         assert 2 == second.returncode

@@ -73,7 +73,7 @@ def read_labels(path: Path, zone: str = "UTC") -> list[Label]:
     """
     _check_zone(zone)
     reader = csv.reader(_decoded(path), strict=True)
-    header = next(reader, None)
+    _, header = next(_numbered(path, reader), (1, None))
     missing = [name for name in COLUMNS if name not in (header or [])]
     if header is None or missing:
         raise Misconfigured(f"{path}:1: the header lacks {', '.join(missing)}; it must have {','.join(COLUMNS)}")

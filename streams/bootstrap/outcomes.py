@@ -29,7 +29,7 @@ async def record_outcome(
     now = clock.now()
     outcome = AlertOutcome(
         specversion="1.0",
-        id=str(uuid.uuid4()),
+        id=str(uuid.uuid4()),  # a person's act: nothing to derive it from, and judged again is another fact
         source=SOURCE,
         subject=data.borrower,
         time=now,

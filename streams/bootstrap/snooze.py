@@ -57,7 +57,7 @@ async def snooze(
     try:
         event = BorrowerSnoozed(
             specversion="1.0",
-            id=str(uuid.uuid4()),
+            id=str(uuid.uuid4()),  # a person's act: asked for again it is another fact, and the later one counts
             source=SOURCE,
             subject=borrower,
             time=now,

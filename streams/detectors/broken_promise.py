@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import Arrears, arrears_of, loan_over
+from streams.engine.arrears import Arrears, arrears_of, still_running
 from streams.engine.calendar import midnight_ms
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE, STANDS
@@ -91,12 +91,9 @@ class BrokenPromise(Detector):
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """A new schedule, or payments valued in time that show that the promise was kept."""
-        over = loan_over(view, episode)
-        if over is not None:
-            return over
-        loan = next(loan for loan in view.loans if loan.id == episode.loan)
-        if any(day >= episode.onset for day, _ in loan.rescheduled):
-            return ended(episode, "rescheduled", "The loan has a new schedule.")
+        loan = still_running(view, episode)
+        if isinstance(loan, Finding):
+            return loan
         return ended(episode, "disproved", "A payment valued in time, or a later promise, shows that none was broken.")
 
 

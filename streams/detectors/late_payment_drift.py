@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import after_next_due, loan_over
+from streams.engine.arrears import after_next_due, still_running
 from streams.engine.calendar import midnight_ms
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
@@ -77,12 +77,9 @@ class LatePaymentDrift(Detector):
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """The loan is over or has a new schedule, they were never so late, or one was paid sooner again."""
-        over = loan_over(view, episode)
-        if over is not None:
-            return over
-        loan = next(loan for loan in view.loans if loan.id == episode.loan)
-        if any(day >= episode.onset for day, _ in loan.rescheduled):
-            return ended(episode, "rescheduled", "The loan has a new schedule.")
+        loan = still_running(view, episode)
+        if isinstance(loan, Finding):
+            return loan
         late = _growing(loan, _due(loan, episode.onset), episode.onset)
         if len(late) < self.in_a_row or late[-1] < self.late_min_days:
             return ended(episode, "disproved", "Payments valued earlier show that they were not that late.")

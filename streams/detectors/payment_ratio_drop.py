@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import after_next_due, loan_of, loan_over, unsettled, when_settled
+from streams.engine.arrears import after_next_due, still_running, unsettled, when_settled
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE
 
@@ -75,12 +75,9 @@ class PaymentRatioDrop(Detector):
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """Never true if what was valued before its first day was enough; else the borrower has caught up."""
-        over = loan_over(view, episode)
-        loan = loan_of(view, episode)
-        if over is not None or loan is None:
-            return over or ended(episode, "closed", "The loan is over.")
-        if any(day >= episode.onset for day, _ in loan.rescheduled):
-            return ended(episode, "rescheduled", "The loan has a new schedule.")
+        loan = still_running(view, episode)
+        if isinstance(loan, Finding):
+            return loan
         ratio, short = _share(self._due(loan, episode.onset), loan.paid_by(episode.onset - 1), loan.materiality)
         if short < self.short_min or ratio >= self.ratio_min:
             return ended(episode, "disproved", "Payments valued in time show that enough was paid.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from schemas.alerts import Measure, Severity
-from streams.engine.arrears import loan_over
+from streams.engine.arrears import still_running
 from streams.engine.calendar import date_of, date_text, day_of, midnight_ms
 from streams.engine.detector import LOAN_EVENTS, Detector, Finding, Wakeup, ended
 from streams.engine.loan import ACTIVE, BUCKET_DAYS, bucket_of
@@ -77,12 +77,9 @@ class SerialRoll(Detector):
 
     def farewell(self, view: BorrowerView, episode: Episode) -> Finding:
         """The loan is over or has a new schedule, it never rolled so, it is paid, or it has stopped to roll."""
-        over = loan_over(view, episode)
-        if over is not None:
-            return over
-        loan = next(loan for loan in view.loans if loan.id == episode.loan)
-        if any(day >= episode.onset for day, _ in loan.rescheduled):
-            return ended(episode, "rescheduled", "The loan has a new schedule.")
+        loan = still_running(view, episode)
+        if isinstance(loan, Finding):
+            return loan
         if _rolls(loan, _month_ends(loan, episode.onset + 1)) < self.rolls_min:
             return ended(episode, "disproved", "Payments valued in time show that it did not roll.")
         if loan.days_past_due(view.day(loan)):

@@ -127,6 +127,16 @@ def loan_of(view: BorrowerView, episode: Episode) -> Loan | None:
     return next((loan for loan in view.loans if loan.id == episode.loan), None)
 
 
+def still_running(view: BorrowerView, episode: Episode) -> Loan | Finding:
+    """The loan of an episode if it runs on as it did, else the last word: it is over, or has a new schedule since."""
+    over, loan = loan_over(view, episode), loan_of(view, episode)
+    if over is not None or loan is None:
+        return over or ended(episode, "closed", "The loan is over.")
+    if any(day >= episode.onset for day, _ in loan.rescheduled):
+        return ended(episode, "rescheduled", "The loan has a new schedule.")
+    return loan
+
+
 def loan_over(view: BorrowerView, episode: Episode) -> Finding | None:
     """The last word on an episode whose loan is over, or None while the loan runs."""
     loan = loan_of(view, episode)

@@ -85,7 +85,7 @@ class Differs(Exception):  # noqa: N818 - it carries the finding, and no failure
     """The repeat and the log part here."""
 
 
-class _Source:
+class OrderedSource:
     """One source of a lane, read as far as the order reaches."""
 
     def __init__(self, name: str, partition: Partition) -> None:
@@ -163,9 +163,9 @@ class _Lane:
                 "and without it the order cannot be repeated"
             )
 
-    async def _source(self, reader: TopicReader, topic: str) -> _Source:
+    async def _source(self, reader: TopicReader, topic: str) -> OrderedSource:
         partition = partition_in(topic, self._number)
-        return _Source(f"{topic}/{partition}", await reader.open(partition))
+        return OrderedSource(f"{topic}/{partition}", await reader.open(partition))
 
     async def follow(self) -> None:
         """Do the order again and compare. Raises Differs, Unavailable, Misconfigured."""

@@ -55,7 +55,7 @@ def until(condition: Callable[[], object], what: str) -> None:
     deadline = clock.monotonic() + WAIT_SECONDS
     while not condition():
         assert clock.monotonic() < deadline, f"not {what} in {WAIT_SECONDS} s"
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two questions to other processes; the deadline ends it
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def _await_metrics(port: int) -> None:
         with contextlib.suppress(httpx.TransportError):
             httpx.get(f"http://127.0.0.1:{port}/metrics")
             return
-        time.sleep(0.1)
+        time.sleep(0.1)  # between two tries; the loop is bounded
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -126,7 +126,7 @@ def test_every_expression_returns_data_from_the_running_product(running: str) ->
     """No panel stays empty while a small portfolio with late and malformed events is worked through."""
     deadline, empty = clock.monotonic() + WAIT_SECONDS, [Empty(None, "not asked yet")]  # type: ignore[arg-type]
     while empty and clock.monotonic() < deadline:
-        time.sleep(0.5)
+        time.sleep(0.5)  # between two scrapes; the deadline ends it
         with contextlib.suppress(httpx.TransportError):  # Not up yet.
             empty = check_dashboard(running, window="2m")
     assert empty == []

@@ -37,7 +37,7 @@ class CohortDetector(PortfolioDetector):
 
     def judge_cohort(self, view: CohortView) -> Iterator[Finding]:
         """What is true at the end of this day. Must say the same when asked again."""
-        raise NotImplementedError
+        raise NotImplementedError  # each detector says it; none is made of this class itself
 
 
 class LinkDetector(PortfolioDetector):
@@ -47,7 +47,7 @@ class LinkDetector(PortfolioDetector):
 
     def judge_link(self, view: LinkView) -> Iterator[tuple[str, Finding]]:
         """Borrowers and what is true of them. A finding's `loan` is the link: there is one episode for each."""
-        raise NotImplementedError
+        raise NotImplementedError  # the same
 
 
 def apart(values: Sequence[float], value: float, deviation_min: float) -> float:

@@ -11,7 +11,8 @@ from schemas.topics import ORDER
 from streams.engine.calendar import ms_of
 from streams.engine.portfolio.judging import SOURCE, rules_of
 from streams.errors import Unavailable
-from streams.history.order import Held, LaneRepeat, differing, partition_in, read_order
+from streams.history.order import LaneRepeat, differing, partition_in, read_order
+from streams.history.order_log import OrderedSource
 from streams.history.portfolio import SecondHop
 from streams.history.portfolio_log import repeat_portfolio
 from streams.history.replay import Sink, replay
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from streams.history.files import FileEvent
     from streams.history.order import EngineOf, OrderRecord
     from streams.history.portfolio_log import RulesOf
-    from streams.kafka.reading import Partition
     from streams.settings import Settings
 
 
@@ -120,7 +120,7 @@ class _Lane:
         self._number = number
         self._repeat = LaneRepeat(engine_of)
         self._progress = progress
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, OrderedSource] = {}
         self.applied = 0
         self.ticks = 0
 
@@ -131,7 +131,7 @@ class _Lane:
             for topic in RETURNABLE:
                 partition = partition_in(topic, self._number)
                 name = f"{topic}/{partition}"
-                self._sources[str(topic)] = _Source(name, await readers[topic].open(partition))
+                self._sources[str(topic)] = OrderedSource(name, await readers[topic].open(partition))
             order = await readers[ORDER].open(self._number)
             if order.begin:
                 raise Unavailable(f"retention has deleted the beginning of {ORDER}/{self._number}")
@@ -155,16 +155,3 @@ class _Lane:
         self.ticks += len(record.steps) - len(runs)
         self._progress("order", applied)
         return effects
-
-
-class _Source:
-    """One source of the lane, read as far as the order reaches."""
-
-    def __init__(self, name: str, partition: Partition) -> None:
-        self._partition = partition
-        self.held = Held(name)
-
-    async def reach(self, next_: int) -> None:
-        """Read on until all below an offset is here."""
-        while self.held.last < next_ - 1 and (batch := await self._partition.batch()):
-            self.held.extend(batch)

@@ -9,6 +9,7 @@ locked or full is Unavailable, and the transaction that met it has changed nothi
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import StaticPool
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 
 from streams.errors import Misconfigured, Unavailable
 
@@ -188,10 +190,23 @@ def _make_room(path: Path) -> None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # The driver would begin transactions by itself, too late for the lock.
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    _use_wal(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+# SQLite does not wait for the lock that the change of mode needs: of several that open a new file, the others fail at
+# once ("database is locked", whatever the timeout). The mode is kept in the file, so one success is enough for all.
+@retry(
+    retry=retry_if_exception(lambda fault: "locked" in str(fault)),
+    wait=wait_random(0.01, 0.1),
+    stop=stop_after_delay(BUSY_SECONDS),
+    reraise=True,
+)
+def _use_wal(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode not in {"wal", "memory"}:
+        connection.execute("PRAGMA journal_mode=WAL").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

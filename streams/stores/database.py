@@ -9,7 +9,6 @@ locked or full is Unavailable, and the transaction that met it has changed nothi
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +27,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_random
 from streams.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator
 
     from sqlalchemy import URL

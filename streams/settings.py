@@ -109,6 +109,47 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     """The secret that they are signed with, as shared with the receiver (whsec_...)."""
 
+    staff_urls: SecretStr | None = None
+    """Chat and e-mail that staff messages go to, as Apprise URLs separated by spaces; without it none."""
+    hard_steps: Annotated[str, StringConstraints(pattern=r"^([a-z_]+(,[a-z_]+)*)?$")] = ""
+    """Hard steps of the ladder that are switched on, separated by commas; each still needs a supervisor's approval."""
+
+    contacts_url: Annotated[str, Field(repr=False)] = "sqlite:///ews-data/contacts.db"
+    """SQLAlchemy URL of the contact store: names and addresses of borrowers, apart from everything else."""
+    contacts_key: SecretStr | None = None
+    """Keys that addresses are encrypted with (`ews contacts key`), the newest first, separated by commas."""
+    contact_packs: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(,[a-z_]+)*$")] = "default"
+    """Packs of contact rules that hold for every borrower, separated by commas; of several the strictest rule wins."""
+    contact_packs_dir: Path | None = None
+    """Directory of the house's own packs (NAME.toml), beside the ones that are built in."""
+    borrower_channels: Annotated[
+        str, StringConstraints(pattern=r"^((sms|push|email|call)(,(sms|push|email|call))*)?$")
+    ] = ""
+    """Channels on which borrowers themselves are written to or called: sms, push, email, call. Empty: nobody is."""
+    templates_dir: Path | None = None
+    """Directory of the house's own texts to borrowers, which stand in place of the built-in ones."""
+    lender_name: Annotated[str, StringConstraints(max_length=80)] = "your lender"
+    """How the lender is called in texts to borrowers."""
+    sms_url: Annotated[WebUrl | None, Field(repr=False)] = None
+    """Where the provider of text messages takes them (HTTP, JSON)."""
+    push_url: Annotated[WebUrl | None, Field(repr=False)] = None
+    """Where the provider of push messages takes them (HTTP, JSON)."""
+    call_url: Annotated[WebUrl | None, Field(repr=False)] = None
+    """Where the dialler takes jobs for automatic calls (HTTP, JSON)."""
+    provider_token: SecretStr | None = None
+    """The bearer token that these three are called with."""
+    smtp_url: Annotated[str | None, Field(repr=False)] = None
+    """The mail server for borrowers' e-mail: smtp://user:password@host:587 or smtps://...:465."""
+    smtp_from: str | None = None
+    """The sender's address of borrowers' e-mail."""
+
+    api_host: str = "127.0.0.1"
+    """Address that the HTTP API and the console listen on."""
+    api_port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    """Port that they listen on; 0 takes a free one."""
+    api_requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """Requests that one account may make in a minute."""
+
     @field_validator("bootstrap_servers")
     @classmethod
     def _has_ports(cls, servers: str) -> str:
@@ -192,10 +233,10 @@ def _shown(name: str, value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return MASK
-    if name == "webhook_url":  # The paths of chat and webhook URLs are secrets too.
+    if name.endswith("_url") and str(value).startswith("http"):  # The paths of chat and webhook URLs are secrets too.
         parts = urlsplit(str(value))
         return f"{parts.scheme}://{parts.hostname}/{MASK}"
-    if name == "database_url":
+    if name in {"database_url", "contacts_url", "smtp_url"}:
         return _without_password(str(value))
     return str(value)
 

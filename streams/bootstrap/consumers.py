@@ -12,12 +12,12 @@ import structlog
 from schemas.topics import ALERTS, DEAD_LETTERS
 from streams import clock
 from streams.bootstrap.logs import log_as_json
+from streams.casework.ladder import CaseRules
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.channels.outbox import FileOutbox
 from streams.consumers.channels.webhook import SignedWebhook
 from streams.consumers.contact_policy import staff_only
 from streams.consumers.delivery import Delivery
-from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import AlertLoop
 from streams.consumers.notifier import Notifier
 from streams.errors import Misconfigured, Unavailable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from streams.consumers.alerts import Outcome
-from streams.consumers.decisions import Decision, decide
+from streams.casework.alerts import Outcome
+from streams.casework.decisions import Decision, decide
 from streams.stores.case import Applied, Changes
 from streams.stores.cases import CONSUMER
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.alerts import Alert
-    from streams.consumers.ladder import CaseRules
+    from streams.casework.ladder import CaseRules
     from streams.consumers.loop import Batch
     from streams.metrics import Metrics
     from streams.stores.cases import CaseStore, CaseTransaction

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from schemas.alerts import Mode, Severity
-from streams.consumers.alerts import Outcome, is_of_source
+from streams.casework.alerts import Outcome, is_of_source
 from streams.stores.case import ENDED
 from streams.stores.messages import CONSUMER, Message
 

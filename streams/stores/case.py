@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
+    from streams.stores.work import Approval, Outgoing, Plan, Promise
+
 
 class CaseState(StrEnum):
     """Where a case stands. The last two are ends: a later episode opens a new case."""
@@ -118,6 +120,28 @@ class Case:
     closed_as: str | None
     version: int
     loans: tuple[CaseLoan, ...] = ()
+    tier: str | None = None
+    """Of the borrower's risk (`schemas.alerts.Risk`): watch, high or critical; None while no alert has said it."""
+    score: int | None = None
+    stance: str | None = None
+    """unable, unwilling or undetermined, as the latest risk alert says."""
+    recovery: float | None = None
+    """The share of what is owed that may come back, 0 to 1."""
+    approved_stage: str | None = None
+    """The hardest step of the ladder that a supervisor has approved."""
+    sla_left_seconds: int | None = None
+    """What was left of the time to act when the clock was paused; None while it runs. A paused case has no `due_at`."""
+    resume_at: datetime | None = None
+    """When a pause ends by itself: the day after a promise, the end of a hold."""
+    breached_at: datetime | None = None
+    """When the time to act ran out with nobody having acted; None again when somebody has."""
+    outcome: str | None = None
+    """What a person judged the case to be: a `schemas.outcomes.Verdict`."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the time to act stands still."""
+        return self.sla_left_seconds is not None
 
     @property
     def days_past_due(self) -> int:
@@ -166,6 +190,11 @@ class Changes:
     attached: set[str] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
     applied: list[Applied] = field(default_factory=list)
+    promises: dict[str, Promise] = field(default_factory=dict)
+    approvals: dict[str, Approval] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    """Events that are to be published because of the change, in the same transaction."""
 
     def add_episode(self, episode: Episode) -> None:
         """An episode as it now is. One that a case holds is no longer loose."""
@@ -182,6 +211,10 @@ class Book:
     borrower: str
     case: Case | None = None
     episodes: Mapping[str, Episode] = field(default_factory=dict)
+    promises: tuple[Promise, ...] = ()
+    """Those of the open case."""
+    approvals: tuple[Approval, ...] = ()
+    plans: tuple[Plan, ...] = ()
 
     def attached(self) -> list[Episode]:
         """The episodes of the open case, open and ended."""
@@ -197,17 +230,55 @@ def of_case(case_id: str, episodes: Iterable[Episode]) -> list[Episode]:
     return sorted((e for e in episodes if e.case_id == case_id), key=lambda e: (e.opened_at, e.episode_id))
 
 
-def content(case: Case, episodes: Iterable[Episode]) -> dict[str, Any]:
+_LATER = (
+    "tier",
+    "score",
+    "stance",
+    "recovery",
+    "approved_stage",
+    "sla_left_seconds",
+    "resume_at",
+    "breached_at",
+    "outcome",
+)
+"""Fields that cases gained later: absent from the content while they are None, so that older digests still hold."""
+
+
+def content(
+    case: Case,
+    episodes: Iterable[Episode],
+    promises: Iterable[Promise] = (),
+    approvals: Iterable[Approval] = (),
+    plans: Iterable[Plan] = (),
+) -> dict[str, Any]:
     """A case with everything in it, ready for JSON: the same from every database."""
     whole = asdict(case)
+    for name in _LATER:
+        if whole[name] is None:
+            del whole[name]
     whole["loans"] = sorted((asdict(loan) for loan in case.loans), key=lambda loan: str(loan["loan"]))
     whole["episodes"] = [asdict(episode) for episode in of_case(case.case_id, episodes)]
+    more: tuple[tuple[str, str, Iterable[Promise | Approval | Plan]], ...] = (
+        ("promises", "promise_id", promises),
+        ("approvals", "approval_id", approvals),
+        ("plans", "plan_id", plans),
+    )
+    for name, key, rows in more:
+        held = {getattr(row, key): asdict(row) for row in rows if row.case_id == case.case_id}
+        if held:
+            whole[name] = [held[each] for each in sorted(held)]
     return whole
 
 
-def digest(case: Case, episodes: Iterable[Episode]) -> str:
+def digest(
+    case: Case,
+    episodes: Iterable[Episode],
+    promises: Iterable[Promise] = (),
+    approvals: Iterable[Approval] = (),
+    plans: Iterable[Plan] = (),
+) -> str:
     """SHA-256 of the content, so that the audit trail can vouch for the case itself."""
-    return hashlib.sha256(canonical(content(case, episodes))).hexdigest()
+    return hashlib.sha256(canonical(content(case, episodes, promises, approvals, plans))).hexdigest()
 
 
 def canonical(value: Any) -> bytes:

@@ -62,6 +62,11 @@ class Message:
     not_before: datetime | None = None
     detail: str | None = None
     sent_at: datetime | None = None
+    step: str | None = None
+    """The step of the ladder, where it goes to a borrower."""
+    loan: str | None = None
+    expires_at: datetime | None = None
+    """From when on it is no longer worth sending."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from schemas.codec import decode
 from schemas.events import BorrowerSnoozed, Topic
 from schemas.topics import partition_of
 from streams import clock
+from streams.casework.ladder import CaseRules
 from streams.cli import main
 from streams.consumers.case_creator import CaseCreator
-from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import Batch
 from streams.kafka.reading import reading
 from streams.kafka.topics import create_topics

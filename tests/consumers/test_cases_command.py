@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from streams.casework.ladder import CaseRules
 from streams.cli import main
 from streams.consumers.case_creator import CaseCreator
-from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import Batch
 from streams.metrics import Metrics
 from streams.stores.cases import CaseStore

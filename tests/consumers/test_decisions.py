@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.alerts import Alert, Severity
-from streams.consumers.alerts import FEED_STALE, Outcome
+from streams.casework.alerts import FEED_STALE, Outcome
+from streams.casework.decisions import Change, Decision, case_id, decide
+from streams.casework.ladder import CaseRules
 from streams.consumers.case_creator import CaseCreator
-from streams.consumers.decisions import Change, Decision, case_id, decide
-from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import Batch
 from streams.metrics import Metrics
 from streams.stores.case import Book, Case, CaseState, Stage, content

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from schemas.alerts import Severity
-from streams.consumers.alerts import FEED_STALE
+from streams.casework.alerts import FEED_STALE
 from streams.consumers.contact_policy import staff_only
 from streams.consumers.delivery import Delivery
 from streams.consumers.loop import Batch

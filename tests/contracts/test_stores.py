@@ -15,8 +15,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from schemas.alerts import Severity
+from streams.casework.ladder import CaseRules
 from streams.consumers.case_creator import CaseCreator
-from streams.consumers.ladder import CaseRules
 from streams.consumers.loop import Batch
 from streams.errors import Unavailable
 from streams.metrics import Metrics
@@ -381,12 +381,17 @@ def test_migrations_go_down_and_up_with_data(url: str) -> None:
         take_down(MessageStore(database), a_message())
         before = pictures(store)
 
-        migrate(database, "0001", down=True)
-        assert "messages" not in inspect(database.engine).get_table_names()
+        migrate(database, "0002", down=True)
+        assert "promises" not in inspect(database.engine).get_table_names()
+        assert ["a-1"] == [m for (m,) in rows(database, "SELECT alert_id FROM messages")]
+        migrate(database)
         assert before == pictures(store)
         assert () == store.verify().faults
 
+        migrate(database, "0001", down=True)
+        assert "messages" not in inspect(database.engine).get_table_names()
         migrate(database)
+        assert () == store.verify().faults
         assert before == pictures(store)
         assert [] == waiting(MessageStore(database))
 
@@ -394,6 +399,12 @@ def test_migrations_go_down_and_up_with_data(url: str) -> None:
         assert ["alembic_version"] == inspect(database.engine).get_table_names()
         migrate(database)
         assert [] == store.listed()
+
+
+def rows(database: Database, query: str) -> list[tuple[object, ...]]:
+    """What a database of an older release answers."""
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
 def test_many_processes_may_open_a_new_database_at_once(url: str) -> None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from schemas.alerts import AlertStatus, Mode
-from streams.consumers.alerts import Outcome, is_of_borrower
-from streams.consumers.ladder import leading, next_step
+from streams.casework.alerts import Outcome, is_of_borrower
+from streams.casework.ladder import leading, next_step
 from streams.stores.case import ENDED, Book, Case, CaseLoan, CaseState, Entry, Episode, digest
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.alerts import Alert, AlertData
-    from streams.consumers.ladder import CaseRules
+    from streams.casework.ladder import CaseRules
 
 CASES = UUID("0e6a3f2e-58c9-5c0b-8d3c-6a7d1f6b9e21")
 """The namespace of case ids. Changing it would make every case new."""

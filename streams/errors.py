@@ -6,6 +6,10 @@ EarlyWarningError
   Unavailable                  back off and retry, commit nothing
     ProcessEnded               a process that we started gave up: say why, and end as it did
   Rejected                     the other side said no: record it and go on
+    NotFound                   there is no such thing
+    NotAllowed                 the account's role does not reach so far
+    Conflict                   it cannot be done as things stand: the text says why
+    Stale                      it was changed since it was read: read it again
   DeadLetterLimit              too many dead letters: the fault is ours or the producer's, so stop
 """
 
@@ -34,6 +38,22 @@ class ProcessEnded(Unavailable):
 
 class Rejected(EarlyWarningError):  # noqa: N818 - named for what is wrong
     """The other side refused for good."""
+
+
+class NotFound(Rejected):
+    """There is no case, borrower or account of that name."""
+
+
+class NotAllowed(Rejected):
+    """Who asked may not do this."""
+
+
+class Conflict(Rejected):
+    """What was asked for does not go with the state that things are in."""
+
+
+class Stale(Rejected):
+    """Somebody else has changed it in the meantime. Nothing was written."""
 
 
 class DeadLetterLimit(EarlyWarningError):  # noqa: N818 - named for what is wrong

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from streams import clock
-from streams.bootstrap.consumers import message_store, run_notifier
+from streams.bootstrap.notifier import message_store, run_notifier
 from streams.cli.options import Bootstrap, TopicPrefix
 from streams.settings import load
 

@@ -10,6 +10,7 @@ locked or full is Unavailable, and the transaction that met it has changed nothi
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,15 +36,38 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 30
 """How long a writer of SQLite waits for another one to finish."""
 CONNECT_SECONDS = 10
+OWNER_ALONE = 0o600
 MIGRATION_LOCK = 4_919_216_301
 """Key of PostgreSQL's advisory lock, any fixed number that no other program uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Tables that belong together: their migrations, and the setting that says where they are."""
+
+    migrations: str
+    """Directory beside this file."""
+    version_table: str
+    """Its own for each, so that one PostgreSQL database may hold several."""
+    setting: str
+    file: str
+    """A file's name, for examples."""
+    private: bool = False
+    """A new file is readable for its owner alone."""
+
+
+CASES = Schema("migrations", "alembic_version", "EWS_DATABASE_URL", "cases.db")
+"""Cases, messages, audit trail: everything but persons."""
+CONTACTS = Schema("contact_migrations", "contacts_version", "EWS_CONTACTS_URL", "contacts.db", private=True)
+"""How borrowers are reached."""
 
 
 class Database:
     """An engine, and the two ways to use it. Threads may share one."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, schema: Schema = CASES) -> None:
         self.engine = engine
+        self.schema = schema
         self._writer = engine.execution_options(ews_begin="BEGIN IMMEDIATE")
 
     @property
@@ -88,12 +112,12 @@ class Database:
         self.close()
 
 
-def open_database(url: str, *, create: bool = True) -> Database:
+def open_database(url: str, schema: Schema = CASES, *, create: bool = True) -> Database:
     """The database at `url`, its tables brought up to this release. Two processes may do this at the same time.
 
     Without `create`, a file that is not there is a mistake and stays absent.
     """
-    database = connect(url, create=create)
+    database = connect(url, schema, create=create)
     try:
         if not _is_current(database):
             migrate(database)
@@ -103,25 +127,26 @@ def open_database(url: str, *, create: bool = True) -> Database:
     return database
 
 
-def connect(url: str, *, create: bool = True) -> Database:
+def connect(url: str, schema: Schema = CASES, *, create: bool = True) -> Database:
     """The database at `url` as it is."""
-    where = _checked(url)
+    where = _checked(url, schema)
     if where.get_backend_name() == "sqlite":
         if not create and where.database and not Path(where.database).exists():
-            raise Misconfigured(f"there is no database {where.database}: set EWS_DATABASE_URL, or start what fills it")
-        return Database(_sqlite(where))
+            raise Misconfigured(f"there is no database {where.database}: set {schema.setting}, or start what fills it")
+        return Database(_sqlite(where, schema), schema)
     # Without the encoding, a server that was set up in the C locale answers in bytes.
     arguments = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
-    return Database(create_engine(where, pool_pre_ping=True, connect_args=arguments))
+    return Database(create_engine(where, pool_pre_ping=True, connect_args=arguments), schema)
 
 
 def migrate(database: Database, revision: str = "head", *, down: bool = False) -> None:
     """Bring the tables up (or down) to `revision`, in one transaction and under a lock."""
-    config = _scripts()
+    config = _scripts(database.schema)
     try:
         with database.write() as connection:
             _lock(connection)
             config.attributes["connection"] = connection
+            config.attributes["version_table"] = database.schema.version_table
             (command.downgrade if down else command.upgrade)(config, revision)
     except CommandError as unknown:
         raise Misconfigured(
@@ -131,20 +156,21 @@ def migrate(database: Database, revision: str = "head", *, down: bool = False) -
         raise _at_start(database, fault) from fault
 
 
-def _scripts() -> Config:
+def _scripts(schema: Schema) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(Path(__file__).parent / schema.migrations).replace("%", "%%"))
     return config
 
 
 def _is_current(database: Database) -> bool:
     """Whether there is nothing to migrate, asked without any lock."""
+    version = {"version_table": database.schema.version_table}
     try:
         with database.read() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = MigrationContext.configure(connection, opts=version).get_current_revision()
     except Unavailable as fault:
         raise _at_start(database, fault) from fault
-    return found == ScriptDirectory.from_config(_scripts()).get_current_head()
+    return found == ScriptDirectory.from_config(_scripts(database.schema)).get_current_head()
 
 
 def _lock(connection: Connection) -> None:
@@ -152,26 +178,24 @@ def _lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
 
 
-def _checked(url: str) -> URL:
+def _checked(url: str, schema: Schema) -> URL:
+    how = f"{schema.setting} must be sqlite:///path/to/{schema.file} or postgresql://user:password@host:5432/database"
     if url.startswith(("postgres://", "postgresql://")):
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
     try:
         where = make_url(url)
         driver = where.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
-        raise Misconfigured(_HOW) from None
+        raise Misconfigured(how) from None
     if driver.name not in {"sqlite", "postgresql"}:
-        raise Misconfigured(_HOW)
+        raise Misconfigured(how)
     return where
 
 
-_HOW = "EWS_DATABASE_URL must be sqlite:///path/to/cases.db or postgresql://user:password@host:5432/database"
-
-
-def _sqlite(where: URL) -> Engine:
+def _sqlite(where: URL, schema: Schema) -> Engine:
     memory = where.database in {None, "", ":memory:"}
     if not memory:
-        _make_room(Path(str(where.database)))
+        _make_room(Path(str(where.database)), schema)
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     engine = create_engine(where, connect_args=arguments, **({"poolclass": StaticPool} if memory else {}))
     event.listen(engine, "connect", _prepare_sqlite)
@@ -179,19 +203,22 @@ def _sqlite(where: URL) -> Engine:
     return engine
 
 
-def _make_room(path: Path) -> None:
+def _make_room(path: Path, schema: Schema) -> None:
     if path.is_dir():
-        raise Misconfigured(f"{path} is a directory: let EWS_DATABASE_URL name a file")
+        raise Misconfigured(f"{path} is a directory: let {schema.setting} name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if schema.private and not path.exists():
+            path.touch(OWNER_ALONE)  # The files that SQLite puts beside it take over the rights of this one.
     except OSError as fault:
-        raise Misconfigured(f"{path.parent} cannot be made ({fault.strerror}): change EWS_DATABASE_URL") from fault
+        raise Misconfigured(f"{path} cannot be made ({fault.strerror}): change {schema.setting}") from fault
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # The driver would begin transactions by itself, too late for the lock.
     _use_wal(connection)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    # What is deleted or overwritten is zeroed in the file: erased persons and notes leave no trace.
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
@@ -226,7 +253,7 @@ def _at_start(database: Database, fault: Unavailable) -> Misconfigured | Unavail
         "resolve",
     )
     if any(word in said for word in lasting):
-        return Misconfigured(f"{fault}: mend EWS_DATABASE_URL or the rights on {database.name}")
+        return Misconfigured(f"{fault}: mend {database.schema.setting} or the rights on {database.name}")
     return fault
 
 

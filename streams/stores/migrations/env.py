@@ -7,5 +7,5 @@ from alembic import context
 from streams.stores import work_tables  # noqa: F401 - its tables belong to the metadata too
 from streams.stores.tables import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.configure(**context.config.attributes, target_metadata=metadata, render_as_batch=True)
 context.run_migrations()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.alerts import Alert, AlertData
-    from streams.casework.ladder import CaseRules
+    from streams.casework.ladder import Ladder
 
 CASES = UUID("0e6a3f2e-58c9-5c0b-8d3c-6a7d1f6b9e21")
 """The namespace of case ids. Changing it would make every case new."""
@@ -67,7 +67,7 @@ def case_id(borrower: str, opening_alert: UUID) -> str:
     return str(uuid5(CASES, f"{borrower}\x1f{opening_alert}"))
 
 
-def decide(book: Book, alert: Alert, rules: CaseRules) -> Decision:
+def decide(book: Book, alert: Alert, rules: Ladder) -> Decision:
     """What `alert`, which was not taken up before, does to the borrower's book."""
     data = alert.data
     if not is_of_borrower(data):
@@ -127,7 +127,7 @@ def _without_case(book: Book, known: Episode | None, episode: Episode, alert: Al
     return Decision(_with(book, episode), outcome, episodes=(episode,), entries=entries)
 
 
-def _open(book: Book, episode: Episode, alert: Alert, rules: CaseRules) -> Decision:
+def _open(book: Book, episode: Episode, alert: Alert, rules: Ladder) -> Decision:
     opened = case_id(book.borrower, alert.id)
     joined = [episode, *(e for e in book.loose() if _joins(e, rules) and e.episode_id != episode.episode_id)]
     held = tuple(replace(e, case_id=opened) for e in joined)
@@ -143,7 +143,7 @@ def _open(book: Book, episode: Episode, alert: Alert, rules: CaseRules) -> Decis
         stage=stage,
         needs_approval=stage.hard,
         severity=severity,
-        next_step=next_step(stage, leading(held).first_step),
+        next_step="",
         owner=None,
         due_at=at + rules.due_within(severity),
         opened_at=at,
@@ -153,11 +153,12 @@ def _open(book: Book, episode: Episode, alert: Alert, rules: CaseRules) -> Decis
         version=1,
         loans=loans,
     )
+    case = replace(case, next_step=next_step(case, leading(held).first_step, rules))
     entries = (_entry(opened, alert, "case.opened", stage=str(stage), episodes=[e.episode_id for e in held]),)
     return _decided(_with(book, *held, case=case), case, Change.OPENED, held, entries)
 
 
-def _into_case(book: Book, case: Case, episode: Episode, alert: Alert, rules: CaseRules) -> Decision:
+def _into_case(book: Book, case: Case, episode: Episode, alert: Alert, rules: Ladder) -> Decision:
     held = episode.case_id == case.case_id
     live = alert.data.mode is Mode.LIVE
     if not held and live and _joins(episode, rules) and episode.is_open:
@@ -182,11 +183,11 @@ def _only_followed(book: Book, episode: Episode) -> Decision:
     return Decision(_with(book, episode), Outcome.IGNORED, episodes=(episode,))
 
 
-def _joins(episode: Episode, rules: CaseRules) -> bool:
+def _joins(episode: Episode, rules: Ladder) -> bool:
     return episode.mode is Mode.LIVE and episode.severity.rank >= rules.attaches_from.rank
 
 
-def _reassess(case: Case, book: Book, last: Episode, at: datetime, rules: CaseRules) -> Case:
+def _reassess(case: Case, book: Book, last: Episode, at: datetime, rules: Ladder) -> Case:
     """Where the case stands with the episodes that it now holds."""
     held = book.attached()
     still = [episode for episode in held if episode.is_open]
@@ -199,8 +200,8 @@ def _reassess(case: Case, book: Book, last: Episode, at: datetime, rules: CaseRu
         severity=severity,
         stage=stage,
         needs_approval=stage.hard,
-        next_step=next_step(stage, leading(still).first_step),
     )
+    moved = replace(moved, next_step=next_step(moved, leading(still).first_step, rules))
     due = at + rules.due_within(severity)
     if _raised(case, moved):
         return replace(moved, state=_STATE_RAISED.get(case.state, case.state), due_at=min(case.due_at or due, due))
@@ -214,7 +215,7 @@ _STATE_RAISED = dict.fromkeys((CaseState.OPEN, CaseState.IN_PROGRESS, CaseState.
 """Promises, hardship and holds are a person's word and stay."""
 
 
-def _close(case: Case, held: Sequence[Episode], last: Episode, at: datetime, rules: CaseRules) -> Case:
+def _close(case: Case, held: Sequence[Episode], last: Episode, at: datetime, rules: Ladder) -> Case:
     """No episode is open any more. Withdrawn, unless something that deserves a case was true."""
     true = [e for e in held if e.status is AlertStatus.RESOLVED and e.severity.rank >= rules.opens_from.rank]
     state, closed_as = CaseState.CLOSED, "withdrawn"

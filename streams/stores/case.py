@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date, datetime
 
-    from streams.stores.work import Approval, Outgoing, Plan, Promise
+    from streams.stores.work import Approval, Judgement, Note, Outgoing, Plan, Promise
 
 
 class CaseState(StrEnum):
@@ -53,6 +53,15 @@ class Stage(StrEnum):
     def hard(self) -> bool:
         """Whether the law and the house want a supervisor's approval first."""
         return self.rank >= Stage.LAWYERS_LETTER.rank
+
+
+class Pause(StrEnum):
+    """Why the time to act stands still. A case may be paused for several of them at once."""
+
+    PROMISE = "promise"
+    HARDSHIP = "hardship"
+    DISPUTE = "dispute"
+    HOLD = "hold"
 
 
 _RANKS = {stage: rank for rank, stage in enumerate(Stage)}
@@ -137,6 +146,14 @@ class Case:
     """When the time to act ran out with nobody having acted; None again when somebody has."""
     outcome: str | None = None
     """What a person judged the case to be: a `schemas.outcomes.Verdict`."""
+    pauses: tuple[Pause, ...] = ()
+    """Why it is paused, in the order of the enumeration; empty while the clock runs."""
+    hold_until: datetime | None = None
+    """The end of the hold that a person has set."""
+    hardship_granted: bool = False
+    """Help was granted: nobody is dunned until a plan is agreed or the case ends."""
+    deceased: bool = False
+    """The bank says that the borrower has died: nobody is contacted, also when the case is over."""
 
     @property
     def is_paused(self) -> bool:
@@ -193,6 +210,8 @@ class Changes:
     promises: dict[str, Promise] = field(default_factory=dict)
     approvals: dict[str, Approval] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
+    judgements: dict[str, Judgement] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     """Events that are to be published because of the change, in the same transaction."""
 
@@ -215,6 +234,8 @@ class Book:
     """Those of the open case."""
     approvals: tuple[Approval, ...] = ()
     plans: tuple[Plan, ...] = ()
+    deceased: bool = False
+    """An earlier case says that the borrower has died."""
 
     def attached(self) -> list[Episode]:
         """The episodes of the open case, open and ended."""
@@ -240,8 +261,12 @@ _LATER = (
     "resume_at",
     "breached_at",
     "outcome",
+    "pauses",
+    "hold_until",
+    "hardship_granted",
+    "deceased",
 )
-"""Fields that cases gained later: absent from the content while they are None, so that older digests still hold."""
+"""Fields that cases gained later: absent from the content while they say nothing, so that older digests still hold."""
 
 
 def content(
@@ -254,7 +279,7 @@ def content(
     """A case with everything in it, ready for JSON: the same from every database."""
     whole = asdict(case)
     for name in _LATER:
-        if whole[name] is None:
+        if whole[name] is None or whole[name] is False or whole[name] == ():
             del whole[name]
     whole["loans"] = sorted((asdict(loan) for loan in case.loans), key=lambda loan: str(loan["loan"]))
     whole["episodes"] = [asdict(episode) for episode in of_case(case.case_id, episodes)]

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from schemas.alerts import AlertStatus, Mode, Severity
-from streams.stores.case import Case, CaseLoan, CaseState, Episode, Stage
+from streams.stores.case import Case, CaseLoan, CaseState, Episode, Pause, Stage
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -21,13 +21,19 @@ def case_row(case: Case) -> dict[str, Any]:
     """The row of a case; its loans have their own."""
     row = _plain(asdict(case))
     del row["loans"]
+    row["pauses"] = ",".join(case.pauses)
     return row
 
 
 def case_from(row: Row[Any], loans: tuple[CaseLoan, ...]) -> Case:
     """The case of a row."""
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
-    values.update(state=CaseState(row.state), stage=Stage(row.stage), severity=Severity(row.severity))
+    values.update(
+        state=CaseState(row.state),
+        stage=Stage(row.stage),
+        severity=Severity(row.severity),
+        pauses=tuple(map(Pause, row.pauses.split(","))) if row.pauses else (),
+    )
     return Case(**values, loans=loans)
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -85,6 +86,10 @@ cases = Table(
     Column("resume_at", UtcTime),
     Column("breached_at", UtcTime),
     Column("outcome", String(32)),
+    Column("pauses", String(64), nullable=False, server_default=""),
+    Column("hold_until", UtcTime),
+    Column("hardship_granted", Boolean, nullable=False, server_default=false()),
+    Column("deceased", Boolean, nullable=False, server_default=false()),
     Index("ix_cases_borrower", "borrower"),
     Index("ix_cases_state_stage", "state", "stage"),
     Index("ix_cases_due_at", "due_at"),

@@ -68,7 +68,8 @@ class Approval:
     state: ApprovalState
     requested_at: datetime
     requested_by: str
-    reason: str
+    note_id: str
+    """The note that says why."""
     decided_at: datetime | None = None
     decided_by: str | None = None
 
@@ -87,6 +88,35 @@ class Plan:
     schedule: tuple[Mapping[str, Any], ...]
     agreed_at: datetime
     agreed_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a person wrote on a case. It may name somebody, so its text can be erased; the audit trail has its hash."""
+
+    note_id: str
+    case_id: str
+    borrower: str
+    at: datetime
+    by: str
+    text: str
+    """Empty once it is erased."""
+    erased_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a person says of an episode: whether its alerts were right. Of several the latest counts."""
+
+    episode_id: str
+    alert_id: str
+    detector: str
+    borrower: str
+    case_id: str | None
+    verdict: str
+    """A `schemas.outcomes.Verdict`."""
+    decided_at: datetime
+    decided_by: str
 
 
 @dataclass(frozen=True, slots=True)

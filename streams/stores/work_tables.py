@@ -73,7 +73,8 @@ approvals = Table(
     Column("state", String(16), nullable=False),
     Column("requested_at", UtcTime, nullable=False),
     Column("requested_by", String(128), nullable=False),
-    Column("reason", Text, nullable=False),
+    # Why it was asked for, which is free text.
+    Column("note_id", String(36), nullable=False),
     Column("decided_at", UtcTime),
     Column("decided_by", String(128)),
     Index("ix_approvals_case_id", "case_id"),
@@ -135,8 +136,9 @@ leases = Table(
 contact_log = Table(
     "contact_log",
     metadata,
-    Column("contact_id", String(128), primary_key=True),
-    Column("borrower", String(128), nullable=False),
+    # A producer's id may be anybody else's too, so it is unique of its borrower only.
+    Column("borrower", String(128), primary_key=True),
+    Column("contact_id", String(256), primary_key=True),
     Column("loan", String(128)),
     Column("channel", String(16), nullable=False),
     Column("kind", String(16), nullable=False),

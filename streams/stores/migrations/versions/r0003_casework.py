@@ -27,8 +27,8 @@ def upgrade() -> None:
     op.create_index("uq_accounts_key_hash", "accounts", ["key_hash"], unique=True)
     op.create_table(
         "contact_log",
-        sa.Column("contact_id", sa.String(128), nullable=False),
         sa.Column("borrower", sa.String(128), nullable=False),
+        sa.Column("contact_id", sa.String(256), nullable=False),
         sa.Column("loan", sa.String(128)),
         sa.Column("channel", sa.String(16), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("reached_at", TIME),
         sa.Column("undeliverable_at", TIME),
         sa.Column("source", sa.String(128), nullable=False),
-        sa.PrimaryKeyConstraint("contact_id", name="pk_contact_log"),
+        sa.PrimaryKeyConstraint("borrower", "contact_id", name="pk_contact_log"),
     )
     op.create_index("ix_contact_log_borrower", "contact_log", ["borrower", "at"])
     op.create_table(
@@ -109,7 +109,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("requested_at", TIME, nullable=False),
         sa.Column("requested_by", sa.String(128), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("note_id", sa.String(36), nullable=False),
         sa.Column("decided_at", TIME),
         sa.Column("decided_by", sa.String(128)),
         sa.ForeignKeyConstraint(["case_id"], ["cases.case_id"], name="fk_approvals_case_id_cases"),
@@ -197,6 +197,10 @@ def upgrade() -> None:
     op.add_column("cases", sa.Column("resume_at", TIME))
     op.add_column("cases", sa.Column("breached_at", TIME))
     op.add_column("cases", sa.Column("outcome", sa.String(32)))
+    op.add_column("cases", sa.Column("pauses", sa.String(64), nullable=False, server_default=""))
+    op.add_column("cases", sa.Column("hold_until", TIME))
+    op.add_column("cases", sa.Column("hardship_granted", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("cases", sa.Column("deceased", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("ix_cases_open_due", "cases", ["closed_at", "due_at", "case_id"])
     op.create_index("ix_cases_owner", "cases", ["owner", "closed_at"])
     op.create_index("ix_cases_resume_at", "cases", ["resume_at"])
@@ -219,6 +223,10 @@ def downgrade() -> None:
     op.drop_column("cases", "resume_at")
     op.drop_column("cases", "breached_at")
     op.drop_column("cases", "outcome")
+    op.drop_column("cases", "pauses")
+    op.drop_column("cases", "hold_until")
+    op.drop_column("cases", "hardship_granted")
+    op.drop_column("cases", "deceased")
     op.drop_column("messages", "step")
     op.drop_column("messages", "loan")
     op.drop_column("messages", "expires_at")

@@ -41,12 +41,12 @@ class CaseCreator:
         """The next offset of each partition. Raises Unavailable."""
         return self._store.positions(topic)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch[Alert]) -> None:
         """Apply the alerts and move the offset in one transaction. Raises Unavailable or OffsetMovedError."""
         with self._store.begin() as transaction:
             transaction.advance(batch.topic, batch.partition, start=batch.start, end=batch.end)
-            decisions = self._apply(transaction, batch.alerts)
-        self._count(decisions, duplicates=len(batch.alerts) - len(decisions))
+            decisions = self._apply(transaction, batch.facts)
+        self._count(decisions, duplicates=len(batch.facts) - len(decisions))
 
     def refresh(self) -> None:
         """Bring the gauge of cases up to date."""

@@ -1,4 +1,4 @@
-"""What a consumer does with an alert that it cannot read: its bytes go to `dead-letters`, with why and where from.
+"""What a consumer does with a record that it cannot read: its bytes go to `dead-letters`, with why and where from.
 
 The send is awaited before the offset moves. A crash in between sends it again: at least once, never none.
 """
@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.deadletters import DeadLetterHeaders
-from schemas.topics import ALERTS, DEAD_LETTERS
+from schemas.topics import DEAD_LETTERS
 from streams.errors import Unavailable
 from streams.kafka.connection import connection, topic_name
 
@@ -30,11 +30,12 @@ REQUEST_BYTES_MAX = 1_048_588 + 65_536
 
 
 class DeadLetters:
-    """A producer to `dead-letters`."""
+    """A producer to `dead-letters`, for what cannot be read of one topic."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, bare_topic: str) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._of = bare_topic
         self._topic = topic_name(settings, DEAD_LETTERS)
         self._producer: AIOKafkaProducer | None = None
 
@@ -59,7 +60,7 @@ class DeadLetters:
         """Write the record's letter and wait until Kafka has it. Raises Unavailable."""
         assert self._producer is not None, "not started"
         headers = DeadLetterHeaders.of(
-            fault, topic=ALERTS, partition=record.partition, offset=record.offset, timestamp=record.timestamp
+            fault, topic=self._of, partition=record.partition, offset=record.offset, timestamp=record.timestamp
         )
         try:
             await self._producer.send_and_wait(

@@ -1,8 +1,11 @@
-"""The loop that every subscriber of alerts runs in: poll, read, dead-letter what cannot be read, hand over, go on.
+"""The loop that every subscriber runs in: poll, read, dead-letter what cannot be read, hand over, go on.
 
 Offsets come from the subscriber's database, not from the group, which only shares out partitions. A subscriber writes
-what an alert did and the offset behind it in one transaction; so whatever dies when, nothing is lost or done twice.
+what a record did and the offset behind it in one transaction; so whatever dies when, nothing is lost or done twice.
 While the database or Kafka is away the loop waits, with growing pauses, and commits nothing.
+
+    AlertLoop(settings, subscriber, metrics, stop)                       # of alerts
+    TopicLoop(settings, subscriber, metrics, stop, bare_topic="contacts", read=read)
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+Fact = TypeVar("Fact")
+Fact_co = TypeVar("Fact_co", covariant=True)
 
 POLL_MS = 300
 BATCH_RECORDS_MAX = 500
@@ -51,22 +56,33 @@ RETRY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 """How long Kafka may take to let a process go that is to stop."""
 MEASURE_SECONDS_MAX = 1.0
-"""How long the lag may hold up the alerts."""
+"""How long the lag may hold up the records."""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Alerts of one partition in order, and the offsets that they move the consumer from and to."""
+class Batch(Generic[Fact]):
+    """What was read of one partition in order, and the offsets that it moves the consumer from and to.
+
+    Records that are nothing to the subscriber are left out, so it may be empty; its offsets count all the same.
+    """
 
     topic: str
     partition: int
     start: int
     end: int
-    alerts: tuple[Alert, ...]
+    facts: tuple[Fact, ...]
 
 
-class Subscriber(Protocol):
-    """Who acts on alerts. Both methods may block: they are called in a thread, one at a time."""
+class Reader(Protocol[Fact_co]):
+    """What a record's key and value say."""
+
+    def __call__(self, key: bytes | None, value: bytes | None, /) -> Fact_co | None:
+        """The fact, or None for one that is nothing to us. Raises InvalidEvent for one that is a dead letter."""
+        ...
+
+
+class Subscriber(Protocol[Fact]):
+    """Who acts on a topic. Both methods may block: they are called in a thread, one at a time."""
 
     @property
     def name(self) -> str:
@@ -77,21 +93,31 @@ class Subscriber(Protocol):
         """The next offset of each partition that it has seen. Raises Unavailable."""
         ...
 
-    def take(self, batch: Batch) -> None:
-        """Act on the alerts and move the offset, all or nothing. Raises Unavailable or OffsetMovedError."""
+    def take(self, batch: Batch[Fact]) -> None:
+        """Act on the facts and move the offset, all or nothing. Raises Unavailable or OffsetMovedError."""
         ...
 
 
-class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """One subscriber on one Kafka consumer, until `stop` is set."""
+class TopicLoop(ConsumerRebalanceListener, Generic[Fact]):  # type: ignore[misc]  # aiokafka has no types
+    """One subscriber of one topic on one Kafka consumer, until `stop` is set."""
 
-    def __init__(self, settings: Settings, subscriber: Subscriber, metrics: Metrics, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        subscriber: Subscriber[Fact],
+        metrics: Metrics,
+        stop: asyncio.Event,
+        *,
+        bare_topic: str,
+        read: Reader[Fact],
+    ) -> None:
         self._settings = settings
         self._subscriber = subscriber
         self._metrics = metrics
         self._stop = stop
-        self._topic = topic_name(settings, ALERTS)
-        self._letters = DeadLetters(settings, metrics)
+        self._topic = topic_name(settings, bare_topic)
+        self._read_fact = read
+        self._letters = DeadLetters(settings, metrics, bare_topic)
         self._next: dict[TopicPartition, int] = {}
         self._reassigned = True
         self._held_up = False
@@ -104,7 +130,7 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         return not self._reassigned and not self._held_up
 
     async def run(self) -> None:
-        """Take alerts until `stop` is set. Raises Unavailable if Kafka is not there at the start, and Misconfigured."""
+        """Take records until `stop` is set. Raises Misconfigured, or Unavailable if Kafka is not there at the start."""
         consumer = self._consumer()
         try:
             await _started(consumer, self._settings)
@@ -172,7 +198,7 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
                 "it belongs to another cluster, so set EWS_DATABASE_URL (or EWS_TOPIC_PREFIX) to match"
             )
         if offset < first:
-            log.error("alerts_deleted_unread", topic=tp.topic, partition=tp.partition, offset=offset, first=first)
+            log.error("records_deleted_unread", topic=tp.topic, partition=tp.partition, offset=offset, first=first)
 
     async def _take(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         start = self._next[partition]
@@ -180,8 +206,8 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if len(fresh) < len(records):  # The topic was made anew under us, or a fetch was under way when we sought.
             self._reassigned = True
             return
-        alerts = [alert for record in fresh if (alert := await self._read(record)) is not None]
-        batch = Batch(self._topic, partition.partition, start, fresh[-1].offset + 1, tuple(alerts))
+        facts = [fact for record in fresh if (fact := await self._read(record)) is not None]
+        batch = Batch(self._topic, partition.partition, start, fresh[-1].offset + 1, tuple(facts))
         try:
             await self._retrying(lambda: asyncio.to_thread(self._subscriber.take, batch))
         except OffsetMovedError:
@@ -190,9 +216,9 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
             return
         self._next[partition] = batch.end
 
-    async def _read(self, record: ConsumerRecord) -> Alert | None:
+    async def _read(self, record: ConsumerRecord) -> Fact | None:
         try:
-            return read_alert(record.key, record.value)
+            return self._read_fact(record.key, record.value)
         except InvalidEvent as fault:
             refused = fault
         await self._retrying(lambda: self._letters.send(record, refused))
@@ -255,6 +281,15 @@ class AlertLoop(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ha
         if self._settings.instance_id:
             options["group_instance_id"] = f"{self._settings.instance_id}-{name}"
         return AIOKafkaConsumer(**connection(self._settings), **options)
+
+
+class AlertLoop(TopicLoop["Alert"]):
+    """One subscriber of the alerts."""
+
+    def __init__(
+        self, settings: Settings, subscriber: Subscriber[Alert], metrics: Metrics, stop: asyncio.Event
+    ) -> None:
+        super().__init__(settings, subscriber, metrics, stop, bare_topic=ALERTS, read=read_alert)
 
 
 def _numbers(partitions: Sequence[TopicPartition]) -> list[int]:

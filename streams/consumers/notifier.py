@@ -52,16 +52,16 @@ class Notifier:
         """The next offset of each partition. Raises Unavailable."""
         return self._store.positions(topic)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch[Alert]) -> None:
         """Take down the messages and move the offset in one transaction. Raises Unavailable or OffsetMovedError."""
         with self._store.begin() as transaction:
             transaction.advance(batch.topic, batch.partition, start=batch.start, end=batch.end)
-            told = transaction.told({str(alert.data.episode_id) for alert in batch.alerts})
-            wanted = self._wanted(batch.alerts, told)
+            told = transaction.told({str(alert.data.episode_id) for alert in batch.facts})
+            wanted = self._wanted(batch.facts, told)
             messages = [self._message(alert, channel, batch) for alert in wanted for channel in self._channels]
             new = transaction.take_down(messages)
         duplicates = (len(messages) - new) // max(1, len(self._channels))
-        self._count(handled=len(wanted) - duplicates, duplicates=duplicates, ignored=len(batch.alerts) - len(wanted))
+        self._count(handled=len(wanted) - duplicates, duplicates=duplicates, ignored=len(batch.facts) - len(wanted))
         if new:
             self._taken_down()
 
@@ -80,7 +80,7 @@ class Notifier:
         loud = data.severity.rank >= self._notify_from.rank or is_of_source(data)
         return loud or (data.status in ENDED and str(data.episode_id) in told)
 
-    def _message(self, alert: Alert, channel: Channel, batch: Batch) -> Message:
+    def _message(self, alert: Alert, channel: Channel, batch: Batch[Alert]) -> Message:
         return Message(
             key=idempotency_key(alert, channel.audience),
             channel=channel.name,

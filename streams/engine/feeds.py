@@ -2,6 +2,9 @@
 
 A source that sends heartbeats is complete through what its last one says. One that sends none counts as complete up to
 the tick, unless nothing at all came from it for longer than the quiet limit. Completeness never goes back.
+
+We ourselves are no feed: what our own processes write (`ews/cases`, `ews/notifier`, `ews/snooze`) says nothing of what
+is missing, and a day on which nobody made a promise is no fault. Sources of ours are not kept and never stale.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 DETECTOR = "feed_stale"
 FIRST_STEP = "Look at the source's delivery; silence alarms of its borrowers are held until it is complete again."
 STALE, RECOVERED = "The source is not complete: silence alarms are held.", "The source is complete again."
+OURS = "ews/"
+"""What the sources of our own processes begin with."""
 FOREVER = 1 << 62
 
 
@@ -52,12 +57,14 @@ class Feeds:
     def through(self, source: str) -> int:
         """The instant through which a source is complete; a source never heard of is complete as far as time goes."""
         feed = self.known.get(source)
-        if feed is None or (self._from_file and not self._beats(source, feed)):
+        if feed is None or source.startswith(OURS) or (self._from_file and not self._beats(source, feed)):
             return FOREVER
         return feed.complete_ms
 
     def saw(self, source: str, timestamp: int) -> None:
         """An event of a source came."""
+        if source.startswith(OURS):
+            return
         feed = self.known.get(source)
         if feed is None:
             feed = self.known[source] = Feed()
@@ -66,6 +73,8 @@ class Feeds:
 
     def beat(self, source: str, complete_ms: int) -> None:
         """A source says how far it is complete."""
+        if source.startswith(OURS):
+            return
         feed = self.known.setdefault(source, Feed())
         feed.beats = True
         if self._beats(source, feed):
@@ -95,6 +104,8 @@ class Feeds:
         return None if self._is_stale(source, feed, now_ms) else now_ms
 
     def _stale_from_ms(self, source: str, feed: Feed) -> int | None:
+        if source.startswith(OURS):  # Kept by an earlier release.
+            return None
         if self._beats(source, feed):
             return (feed.complete_ms or feed.seen_ms) + self._stale_ms(source) + 1
         return None if self._from_file else feed.seen_ms + self._quiet_ms(source) + 1
@@ -116,6 +127,8 @@ class Feeds:
         return not self._from_file and now_ms - feed.seen_ms > self._quiet_ms(source)
 
     def _is_stale(self, source: str, feed: Feed, now_ms: int) -> bool:
+        if source.startswith(OURS):
+            return False
         if not self._beats(source, feed):
             return self._is_quiet(source, feed, now_ms)
         # Before its first heartbeat a source that owes them is as old as its first event.

@@ -3,11 +3,13 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import events
+from schemas.alerts import AlertStatus, Mode
 from schemas.topics import partition_of
 from streams.engine.feeds import FOREVER, Feed, Feeds
 from streams.engine.policy import Feeds as Rules
 from streams.engine.policy import Policy, Source
-from tests.builders import SERVICING, World, at, engine_of, event, events, heartbeat, opened, paid
+from tests.builders import SERVICING, World, at, engine_of, event, heartbeat, opened, paid
 
 OTHER = "servicing/other"
 
@@ -130,6 +132,44 @@ def test_a_broken_or_future_heartbeat_is_a_dead_letter() -> None:
     world.play(ahead, until=3)
     assert ["not_json", "wrong_topic", "future_dated"] == world.reasons()
     assert {"feeds"} == {letter["topic"] for letter in world.dead_letters}
+
+
+def promised(day: float, source: str, *, loan: str = "l-2") -> events.Event:
+    """A promise of a borrower."""
+    data = {"promise_id": f"{source}-{day}", "amount_minor": 1, "currency": "CNY", "promised_on": "2025-03-01"}
+    return event(events.PromiseMade, at(day), source=source, loan=loan, **data)
+
+
+def test_what_we_write_ourselves_is_no_feed() -> None:
+    """A promise from our own cases, and months without another: no feed_stale; from anybody else it is one."""
+    # 27 loan, beats all the time   28 promise   29 06:00 quiet (26 h) .... 40
+    for source, told in (("ews/cases", []), ("branch/desk", ["branch/desk"])):
+        world = World(engine_of("missed_installment"), clock="wall", step_ms=3_600_000)
+        world.play(opened([90], loan="l-2", day=27), promised(28, source), *beats(27, 40), until=40)
+        assert told == [a.data.borrower for a in world.alerts if a.data.detector == "feed_stale"]
+
+
+def test_our_own_promise_does_not_complete_the_source_of_the_loan() -> None:
+    """The loan's source is silent: a promise that we write of it holds nothing less and lets nothing go."""
+    # 28 10:00 last event of the source   29 12:00 quiet   30 due   31, 32 promises of ours   33: still held
+    world = World(engine_of("missed_installment"), clock="wall", step_ms=60_000)
+    facts = [opened([30], day=27), opened([90], loan="l-2", day=28), *(promised(day, "ews/cases") for day in (31, 32))]
+    world.play(*facts, until=33)
+    assert [("feed_stale", 29, "opened", 1)] == world.said()
+    assert 1 == world.lane.held()
+
+
+def test_a_source_of_ours_that_an_earlier_release_called_stale_recovers() -> None:
+    """What was kept of it then is let go of with the next tick, once."""
+    day_ms = 86_400_000
+    known = {"ews/snooze": Feed(complete_ms=day_ms, seen_ms=day_ms, revision=1, stale_since_ms=day_ms, stale_day=1)}
+    feeds = Feeds(known, Rules(), from_file=False)
+    now = 40 * day_ms
+    assert now == feeds.next_change_ms(["ews/snooze"], now)
+    [told] = feeds.alerts(["ews/snooze"], now, "x", Mode.LIVE)
+    assert AlertStatus.RESOLVED is told.data.status
+    assert feeds.next_change_ms(["ews/snooze"], now) is None
+    assert FOREVER == feeds.through("ews/snooze")
 
 
 steps = st.lists(

@@ -188,11 +188,11 @@ class Flaky:
         self.fail()
         return dict(self.next)
 
-    def take(self, batch: Batch) -> None:
+    def take(self, batch: Batch[Alert]) -> None:
         """Take all or nothing."""
         self.fail()
         assert batch.start == self.next.get(batch.partition, 0)
-        self.taken += [str(told.id) for told in batch.alerts]
+        self.taken += [str(told.id) for told in batch.facts]
         self.next[batch.partition] = batch.end
         self.tell()
 

@@ -392,6 +392,12 @@ class ContactDetailsChangedData(_Frozen):
     token: Token | None = None
 
 
+class ContactOptedOutData(_Frozen):
+    """The borrower is not to be contacted on a channel any more, or on none."""
+
+    channel: Literal["all", "call", "sms", "email", "push", "letter", "visit", "chat"]
+
+
 class BorrowerSnoozedData(_Frozen):
     """Somebody asked for calm about a borrower: until then no alert of theirs opens or escalates."""
 
@@ -561,6 +567,14 @@ class ContactDetailsChanged(Event):
     data: ContactDetailsChangedData
 
 
+class ContactOptedOut(Event):
+    """The borrower has opted out. Holds from `time` on, until a later consent."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.contact.opted_out.v1"] = "ews.contact.opted_out.v1"
+    data: ContactOptedOutData
+
+
 class BorrowerSnoozed(Event):
     """Alerts of a borrower are to wait."""
 
@@ -575,7 +589,7 @@ EVENTS: dict[str, type[Event]] = {
         LoanOpened, LoanSnapshot, LoanDisbursed, ScheduleChanged, RepaymentReceived, RepaymentReturned, PromiseMade,
         CollateralValued, LoanClosed, LoanChargedOff, TransactionBooked, InquiryMade, TradelineReported, ScoreReported,
         PublicRecordFiled, FeedHeartbeat, ContactAttempted, ContactReached, ContactUndeliverable,
-        ContactDetailsChanged, BorrowerSnoozed,
+        ContactDetailsChanged, ContactOptedOut, BorrowerSnoozed,
     )
 }  # fmt: skip
 """Every event type that is known, by its `type`."""

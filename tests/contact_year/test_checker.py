@@ -191,7 +191,7 @@ def test_an_opt_out_is_honoured_from_its_moment(pack: str, kind: str) -> None:
 
 
 def test_an_opt_out_that_was_taken_back() -> None:
-    """A later consent ends one of its channel, and with doubt one of everything; it may have been of another address."""
+    """A later consent ends one of its channel, and with doubt one of everything; some were of another address."""
     out, again = at("2026-03-10T10:00:00"), at("2026-03-11T10:00:00")
     consents = tuple(Consent(channel="sms", at=t) for t in (LONG_AGO, again))
     sms = contact(again, channel="sms")

@@ -248,6 +248,34 @@ ACTS: Final = (
         "short",
         [(_more("ews_case_changes_total", "change"), "{{change}}")],
     ),
+    Question(
+        "Does what cases say reach the stream?",
+        "Events in the outbox that Kafka does not have yet, and those that it has taken. If many wait, Kafka is away: "
+        "nothing is lost.",
+        "short",
+        [
+            ("max(ews_outbox_waiting_records)", "waiting"),
+            (_more("ews_outbox_published_total", "topic"), "{{topic}}"),
+        ],
+    ),
+    Question(
+        "Are promises kept, and cases worked in time?",
+        "What repayments made of promises, and what time has done to cases: pauses ended, times to act that ran out.",
+        "short",
+        [
+            (_more("ews_promises_total", "end"), "{{end}}"),
+            (_more("ews_clockwork_total", "effect"), "{{effect}}"),
+        ],
+    ),
+    Question(
+        "How right are the alerts, as people judge them?",
+        "The share of each detector's judged episodes that were true, and how many were judged.",
+        "short",
+        [
+            ("max by (detector) (ews_detector_precision_ratio)", "{{detector}}"),
+            ("max by (detector) (ews_judged_episodes)", "{{detector}} judged"),
+        ],
+    ),
 )
 
 ROWS: Final = {

@@ -39,6 +39,8 @@ LABELS = {
     "state": "the state of a case: open, in_progress, promise_to_pay, on_hold, ..., closed",
     "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
     "where": "what our own code failed on: a record, a tick",
+    "effect": "resumed, breached",
+    "end": "kept, reopened (a payment was returned)",
     "change": "what was done to a case: opened, updated, escalated, de_escalated, withdrawn, resolved",
 }
 """What bounds each label."""
@@ -187,6 +189,18 @@ class Metrics:
     notifications = _counter("ews_notifications_total", "Messages by what became of them.", "channel", "outcome")
     cases = _gauge("ews_cases", "Cases as they stand.", "state", "stage")
     case_changes = _counter("ews_case_changes_total", "Changes to cases.", "change")
+
+    # What is published because of cases, and the clockwork of cases.
+    outbox_waiting = _gauge("ews_outbox_waiting_records", "Events in the outbox that Kafka does not have yet.")
+    outbox_published = _counter(
+        "ews_outbox_published_total", "Events of the outbox that Kafka has taken, repeats included.", "topic"
+    )
+    clockwork = _counter("ews_clockwork_total", "What time has done to cases: pauses ended, breaches.", "effect")
+    promises = _counter("ews_promises_total", "Promises by what repayments made of them.", "end")
+    outcome_share = _gauge(
+        "ews_detector_precision_ratio", "Share of a detector's judged episodes that were true.", "detector"
+    )
+    outcomes_judged = _gauge("ews_judged_episodes", "Episodes of a detector that were judged.", "detector")
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry

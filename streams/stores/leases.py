@@ -41,14 +41,12 @@ class Leases:
         until = now + timedelta(seconds=LEASE_SECONDS)
         with self._database.write() as connection:
             first = insert(connection, leases).values(name=name, holder=holder, until=until)
-            taken = connection.execute(
-                first.on_conflict_do_update(
-                    index_elements=["name"],
-                    set_={"holder": holder, "until": until},
-                    where=or_(leases.c.holder == holder, leases.c.until <= now),
-                )
+            taken = first.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"holder": holder, "until": until},
+                where=or_(leases.c.holder == holder, leases.c.until <= now),
             )
-            return taken.rowcount == 1
+            return connection.scalar(taken.returning(leases.c.name)) is not None
 
     def release(self, name: str, holder: str) -> None:
         """Give a lease back, if it is ours, so that nobody has to wait for its end."""

@@ -78,7 +78,8 @@ def add(connection: Connection, outgoing: Sequence[Outgoing]) -> int:
         for event in outgoing
     }
     statement = insert(connection, outbox).on_conflict_do_nothing(index_elements=["event_id"])
-    return sum(connection.execute(statement.values(**row)).rowcount for row in rows.values())
+    new = statement.returning(outbox.c.number)
+    return sum(connection.scalar(new.values(**row)) is not None for row in rows.values())
 
 
 def _wait_for_turn(connection: Connection, keys: Collection[str]) -> None:

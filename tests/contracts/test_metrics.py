@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from streams.metrics import LABELS, Definition, Metrics, definitions
 
-UNITS = ("seconds", "bytes", "records", "ratio", "total", "keys", "lanes", "cases")
+UNITS = ("seconds", "bytes", "records", "ratio", "total", "keys", "lanes", "cases", "episodes")
 DEFINED = list(definitions())
 PERSONAL = {"borrower", "subject", "loan", "account", "case", "id", "alert", "source", "key"}
 

@@ -41,6 +41,10 @@ LABELS = {
     "where": "what our own code failed on: a record, a tick",
     "effect": "resumed, breached",
     "end": "kept, reopened (a payment was returned)",
+    "route": "a path of the HTTP API or the console with placeholders for what varies, or none",
+    "method": "GET, POST, PUT, DELETE, or other",
+    "code": "an HTTP status",
+    "fact": "what the topic contacts told: attempted, reached, undeliverable, opted_out",
     "change": "what was done to a case: opened, updated, escalated, de_escalated, withdrawn, resolved",
 }
 """What bounds each label."""
@@ -190,6 +194,8 @@ class Metrics:
     cases = _gauge("ews_cases", "Cases as they stand.", "state", "stage")
     case_changes = _counter("ews_case_changes_total", "Changes to cases.", "change")
 
+    contact_facts = _counter("ews_contact_facts_total", "Facts about contacts that the log has taken up.", "fact")
+
     # What is published because of cases, and the clockwork of cases.
     outbox_waiting = _gauge("ews_outbox_waiting_records", "Events in the outbox that Kafka does not have yet.")
     outbox_published = _counter(
@@ -201,6 +207,10 @@ class Metrics:
         "ews_detector_precision_ratio", "Share of a detector's judged episodes that were true.", "detector"
     )
     outcomes_judged = _gauge("ews_judged_episodes", "Episodes of a detector that were judged.", "detector")
+
+    # What people and programs ask of the cases.
+    api_requests = _counter("ews_api_requests_total", "Requests that the HTTP API answered.", "route", "method", "code")
+    api_seconds = _histogram("ews_api_request_seconds", "From a request to the end of its answer.", _FAST, "route")
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = CollectorRegistry() if registry is None else registry

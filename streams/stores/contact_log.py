@@ -63,6 +63,14 @@ class ContactLog:
         """Write a contact down before it is made: whoever checks the rules from now on counts it."""
         note(connection, contact, source)
 
+    def release(self, connection: Connection, contact: PastContact) -> None:
+        """Take back what was written down of a contact that is certain not to have been made."""
+        connection.execute(
+            contact_log.delete().where(
+                contact_log.c.borrower == contact.borrower, contact_log.c.contact_id == contact.contact_id
+            )
+        )
+
     def reached(self, connection: Connection, contact: PastContact, at: datetime) -> None:
         """The borrower was spoken to, or the message was answered."""
         connection.execute(_one(contact).where(contact_log.c.reached_at.is_(None)).values(reached_at=at))

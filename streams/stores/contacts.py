@@ -246,9 +246,9 @@ def _opt_out(connection: Connection, borrower: str, channel: Channel | None, at:
             index_elements=["borrower", "channel"],
             set_={"opted_out_at": new.opted_out_at, "source": new.source},
             where=new.opted_out_at > opt_outs.c.opted_out_at,
-        )
+        ).returning(opt_outs.c.borrower)
     )
-    return kept.rowcount > 0
+    return kept.first() is not None
 
 
 def _one_writer(connection: Connection) -> None:

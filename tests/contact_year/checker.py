@@ -41,7 +41,8 @@ Readings where a looser one is defensible too (name of the doubt: strict reading
  what_counts         every call counts: service calls, failed ones, those of no or of another named debt | only
                      collection calls of the debt itself bind it
  rolling_window      7 days is 168 hours or 7 calendar days, whichever is more | whichever is less (the commentary on
-                     1006.14(b) counts the day of the conversation as the first)
+                     1006.14(b) counts by the calendar)
+ first_day           the 7 days after a conversation begin on the next day | its own day is the first (that commentary)
  rolling_day         a day is also any 24 hours | a calendar day
  zone_then           past calls count on their day then as well as on their day in today's zone | one of the two
  any_conversation    a conversation on any channel, about any debt | by telephone, about this debt
@@ -408,6 +409,6 @@ def _conversation(contact: Contact, before: list[Contact], zone: ZoneInfo, packs
             elif past.kind != "collection":
                 doubt = "what_counts"
             elif contact.at - spoken >= SEVEN_DAYS or days > 6:
-                doubt = "rolling_window"
+                doubt = "rolling_window" if contact.at - spoken <= SEVEN_DAYS or days < 7 else "first_day"
             detail = f"a call {contact.at - spoken} after the conversation of {past.contact_id}"
             yield _say(contact, "conversation", pack, detail, doubt)

@@ -296,7 +296,7 @@ def test_no_call_in_the_seven_days_after_a_conversation(pack: str) -> None:
     assert [("conversation", "")] == found(pack, first, contact(spoken, "z"))
     assert [("conversation", "")] == found(pack, first, contact(at("2026-03-16T18:00:00"), "z"))
     assert [("conversation", "rolling_window")] == found(pack, first, contact(at("2026-03-17T12:05:00"), "z"))
-    assert [("conversation", "rolling_window")] == found(pack, first, contact(at("2026-03-17T18:00:00"), "z"))
+    assert [("conversation", "first_day")] == found(pack, first, contact(at("2026-03-17T18:00:00"), "z"))
     assert [] == found(pack, first, contact(at("2026-03-18T08:00:00"), "z"))
     assert [] == found(pack, first, contact(at("2026-03-11T12:00:00"), "z", channel="sms"))
     assert [] == found(pack, first, contact(at("2026-03-11T12:00:00"), "z", kind="service"))

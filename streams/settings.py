@@ -149,6 +149,10 @@ class Settings(BaseSettings):
     """Port that they listen on; 0 takes a free one."""
     api_requests_a_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """Requests that one account may make in a minute."""
+    api_threads: Annotated[int, Field(ge=1, le=200)] = 16
+    """Requests that are worked on at once; each may hold a connection to the database."""
+    api_proxies: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f.:/,]*$")] = ""
+    """Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas; without it none."""
 
     @field_validator("bootstrap_servers")
     @classmethod

@@ -23,6 +23,7 @@ COMMANDS = (
     Row("worker", "worker", "Read events, raise alerts."),
     Row("notifier", "notifier", "Send staff what alerts say."),
     Row("cases", "cases", "Open cases from alerts; list and show them."),
+    Row("api", "api", "Serve the HTTP API and the console; make and end keys."),
     Row("topics", "topics", "Make and check the topics."),
     Row("policies", "policies", "Show, check and apply the detectors' settings."),
     Row("detectors", "detectors", "List the detectors, or explain one."),

@@ -6,8 +6,8 @@
         ...
         requests.finish(connection, account, key, Answer(fingerprint, 200, body, etag))
 
-Of two requests with one key at the same moment the second waits at `claim` until the first has committed (then it is told
-so) or was rolled back (then it goes on itself). A request that failed leaves nothing.
+Of two requests with one key at the same moment the second waits at `claim` until the first has committed (then it is
+told so) or was rolled back (then it goes on itself). A request that failed leaves nothing.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from streams.casework.contact import ContactRecord, Kind
 
 NAME = re.compile(r"[a-z_]+", re.ASCII)
+KEY = re.compile(r"[\w-]{1,40}")
 FILE_BYTES_MAX = 256 * 1024
 PACKS_MAX = 200
 """Files that a directory of packs may hold."""
@@ -131,12 +132,19 @@ def _pack(name: str, raw: bytes, where: str) -> Pack:
 
 
 def _mistake(error: ErrorDetails) -> str:
-    place = ".".join(map(str, error["loc"])) or "the file"
+    place = ".".join(map(_key, error["loc"])) or "the file"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place}: is one line of text"
     if error["type"] == "extra_forbidden":
         return f"{place}: there is no such key{_near(str(error['loc'][-1]), _keys(error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"{place}: is missing"
     return f"{place}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _key(part: int | str) -> str:
+    """A key as it may be shown: what does not look like one is not repeated."""
+    return str(part) if isinstance(part, int) or KEY.fullmatch(part) else "(a key that is none)"
 
 
 def _keys(path: tuple[int | str, ...]) -> list[str]:

@@ -38,7 +38,10 @@ def _no_number(value: object) -> object:
     return value
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2_000, strip_whitespace=True)]
+LINE_MAX = 500
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+Line = Annotated[str, StringConstraints(max_length=LINE_MAX, pattern=_LINE, strip_whitespace=True)]
+Text = Annotated[Line, StringConstraints(min_length=1)]
 LocalTime = Annotated[time, BeforeValidator(_no_number)]
 Channels = Annotated[frozenset[Channel], Field(min_length=1)]
 
@@ -50,9 +53,9 @@ class Rule(BaseModel):
 
     document: Text
     """The law, regulation, circular or standard."""
-    section: str = ""
+    section: Line = ""
     """Where in it."""
-    reading: str = ""
+    reading: Line = ""
     """How its words were read where they leave a choice."""
     unverified: StrictBool = False
     """Believed, but not seen in the document: have it checked before it is shown as law."""

@@ -11,7 +11,7 @@ import structlog
 from schemas.topics import ALERTS, DEAD_LETTERS
 from streams.bootstrap.logs import log_as_json
 from streams.bootstrap.running import stop_on_signals, together
-from streams.casework.ladder import CaseRules
+from streams.casework.ladder import Ladder
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import AlertLoop
 from streams.errors import Unavailable
@@ -48,7 +48,7 @@ def run_case_creator(settings: Settings) -> None:
 async def _case_creator(settings: Settings, store: CaseStore) -> None:
     metrics, stop = Metrics.of_process(), stop_on_signals()
     await require_topics(settings, (ALERTS, DEAD_LETTERS))
-    creator = CaseCreator(store, CaseRules(), metrics)
+    creator = CaseCreator(store, Ladder.standard(), metrics)
     loop = AlertLoop(settings, creator, metrics, stop)
     await together(settings, metrics, stop, lambda: loop.ready, loop.run(), _refreshed(creator, stop))
 

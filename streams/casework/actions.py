@@ -198,7 +198,7 @@ class LogContact(_Action):
 
 
 class Judge(_Action):
-    """Say whether the alerts were right: of one episode, or of every one of the case that is not judged yet."""
+    """Say whether the alerts were right: of one episode, or of the whole case. The last judgement counts."""
 
     kind: Literal["judge"] = "judge"
     verdict: Verdict

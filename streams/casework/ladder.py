@@ -7,6 +7,8 @@ supervisor.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations at run time
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from importlib import resources
@@ -16,14 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.alerts import Severity
 from streams.errors import Misconfigured
-from streams.stores.case import Stage
+from streams.stores.case import Pause, Stage, of_case
 from streams.stores.work import HardStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from streams.stores.case import Case, Episode
+    from streams.stores.case import Book, Case, Episode
 
 SPOKEN = {
     Stage.REMINDER: "reminder",
@@ -47,8 +49,8 @@ class _Rules(BaseModel):
 class Floors(_Rules):
     """The mildest stage of a severity and of a risk tier, whatever the days past due."""
 
-    severity: dict[Severity, Stage] = {}
-    tier: dict[str, Stage] = {}
+    severity: Mapping[Severity, Stage] = Field(default_factory=dict)
+    tier: Mapping[str, Stage] = Field(default_factory=dict)
 
 
 class StanceRule(_Rules):
@@ -63,8 +65,11 @@ class StanceRule(_Rules):
 class PromiseRules(_Rules):
     """Which promises are taken, and how long they are waited for."""
 
+    detector: str
+    """Which alert says that one is broken."""
     days_max: Days
     grace_days: Days
+    kept_share: Annotated[float, Field(gt=0, le=1)]
     open_max: Annotated[int, Field(ge=1, le=100)]
 
 
@@ -92,11 +97,11 @@ class Ladder(_Rules):
 
     opens_from: Severity
     attaches_from: Severity
-    stages: dict[Stage, Days]
+    stages: Mapping[Stage, Days]
     """The days past due from which on each stage holds."""
     floors: Floors = Floors()
-    stances: dict[str, StanceRule] = {}
-    due_hours: dict[Severity, Hours]
+    stances: Mapping[str, StanceRule] = Field(default_factory=dict)
+    due_hours: Mapping[Severity, Hours]
     promises: PromiseRules
     holds: HoldRules
     deceased: DeceasedRule
@@ -104,7 +109,7 @@ class Ladder(_Rules):
 
     @field_validator("stages")
     @classmethod
-    def _goes_up(cls, stages: dict[Stage, int]) -> dict[Stage, int]:
+    def _goes_up(cls, stages: Mapping[Stage, int]) -> Mapping[Stage, int]:
         days = [stages[stage] for stage in Stage if stage in stages]
         if len(days) != len(Stage) or days != sorted(set(days)) or days[0] != 0:
             raise ValueError("every stage has its days past due, more than the stage before; the first one has 0")
@@ -112,7 +117,7 @@ class Ladder(_Rules):
 
     @field_validator("due_hours")
     @classmethod
-    def _has_every_severity(cls, hours: dict[Severity, int]) -> dict[Severity, int]:
+    def _has_every_severity(cls, hours: Mapping[Severity, int]) -> Mapping[Severity, int]:
         if set(hours) != set(Severity):
             raise ValueError("every severity has its hours")
         return hours
@@ -165,7 +170,7 @@ class Ladder(_Rules):
 @cache
 def _standard() -> Ladder:
     text = (resources.files(__package__) / "ladder.toml").read_text(encoding="utf-8")
-    return Ladder.model_validate({name: part for name, part in tomllib.loads(text).items() if name != "outreach"})
+    return Ladder.model_validate(tomllib.loads(text))
 
 
 def leading(episodes: Iterable[Episode]) -> Episode:
@@ -178,11 +183,26 @@ def approved(case: Case, stage: Stage) -> bool:
     return case.approved_stage is not None and Stage(case.approved_stage).rank >= stage.rank
 
 
+def placed(case: Case, book: Book, ladder: Ladder) -> Case:
+    """The case with what follows from where it stands: whether it waits for a supervisor, and what to do next."""
+    if case.closed_at is not None:
+        return replace(case, needs_approval=False, next_step="")
+    still = [episode for episode in of_case(case.case_id, book.episodes.values()) if episode.is_open]
+    first_step = leading(still).first_step if still else NOTHING_LEADS
+    waits = case.stage.hard and not approved(case, case.stage)
+    return replace(case, needs_approval=waits, next_step=next_step(case, first_step, ladder))
+
+
 def next_step(case: Case, first_step: str, ladder: Ladder) -> str:
     """What to do next, for a person; `first_step` is what the leading alert suggests."""
     if case.deceased:
-        return f"Stop all contact: the borrower is reported dead. {first_step}"
+        return f"{_DECEASED} {first_step}"
+    waiting = next((said for why, said in _WAITING.items() if why in case.pauses), None)
+    if waiting is not None:
+        return waiting
     rule = ladder.stances.get(case.stance or "")
+    if case.hardship_granted:
+        return _GRANTED
     if rule is not None:
         called = ladder.called_for(case.days_past_due, case.severity, tier=case.tier)
         held = f"; {SPOKEN[called]} is held back" if called.rank > case.stage.rank else ""
@@ -190,13 +210,21 @@ def next_step(case: Case, first_step: str, ladder: Ladder) -> str:
     return _hard_step(case, first_step, ladder) if case.stage.hard else first_step
 
 
+NOTHING_LEADS = "No alert is open any more: look through the case, then close it."
+_DECEASED = "Stop all contact: the borrower is reported dead."
+_GRANTED = "Agree on a plan or an extension: help was granted, and nobody duns until then."
+_WAITING = {
+    Pause.DISPUTE: "Settle the dispute; do not collect until then.",
+    Pause.HARDSHIP: "A supervisor decides on the hardship; do not collect until then.",
+    Pause.HOLD: "Wait: the case is on hold.",
+    Pause.PROMISE: "Wait for the promised payment; do not collect before its day has passed.",
+}
+
+
 def _hard_step(case: Case, first_step: str, ladder: Ladder) -> str:
     step, spoken = STEP_OF[case.stage], SPOKEN[case.stage]
     if not ladder.is_on(step):
-        return f"The ladder calls for {spoken}, which is off here (EWS_HARD_STEPS). Go on without it: {first_step}"
+        return f"Ask a supervisor what to do: {spoken} is off here (EWS_HARD_STEPS). Until then: {first_step}"
     if not approved(case, case.stage):
         return f"Ask a supervisor to approve: {spoken}. Until then: {first_step}"
     return f"Approved: {spoken}. Carry it out and write it down. {first_step}"
-
-
-CaseRules = Ladder.standard

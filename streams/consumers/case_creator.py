@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.alerts import Alert
-    from streams.casework.ladder import CaseRules
+    from streams.casework.ladder import Ladder
     from streams.consumers.loop import Batch
     from streams.metrics import Metrics
     from streams.stores.cases import CaseStore, CaseTransaction
@@ -32,7 +32,7 @@ class CaseCreator:
 
     name = CONSUMER
 
-    def __init__(self, store: CaseStore, rules: CaseRules, metrics: Metrics) -> None:
+    def __init__(self, store: CaseStore, rules: Ladder, metrics: Metrics) -> None:
         self._store = store
         self._rules = rules
         self._metrics = metrics

@@ -102,6 +102,8 @@ class Episode:
     measures: tuple[Mapping[str, Any], ...]
     opened_at: datetime
     changed_at: datetime
+    risk: Mapping[str, Any] | None = None
+    """Tier, score, stance and recovery, of an episode of the borrower's risk."""
 
     @property
     def is_open(self) -> bool:
@@ -236,6 +238,10 @@ class Book:
     plans: tuple[Plan, ...] = ()
     deceased: bool = False
     """An earlier case says that the borrower has died."""
+    open_elsewhere: str | None = None
+    """The borrower's open case, where `case` is one that has ended."""
+    since: tuple[Episode, ...] = ()
+    """What became of the episodes of an ended `case` after its end."""
 
     def attached(self) -> list[Episode]:
         """The episodes of the open case, open and ended."""
@@ -282,7 +288,7 @@ def content(
         if whole[name] is None or whole[name] is False or whole[name] == ():
             del whole[name]
     whole["loans"] = sorted((asdict(loan) for loan in case.loans), key=lambda loan: str(loan["loan"]))
-    whole["episodes"] = [asdict(episode) for episode in of_case(case.case_id, episodes)]
+    whole["episodes"] = [_without_none(asdict(episode), "risk") for episode in of_case(case.case_id, episodes)]
     more: tuple[tuple[str, str, Iterable[Promise | Approval | Plan]], ...] = (
         ("promises", "promise_id", promises),
         ("approvals", "approval_id", approvals),
@@ -293,6 +299,11 @@ def content(
         if held:
             whole[name] = [held[each] for each in sorted(held)]
     return whole
+
+
+def _without_none(row: dict[str, Any], name: str) -> dict[str, Any]:
+    """A row without a field that was added later, while it says nothing."""
+    return row if row[name] is not None else {key: value for key, value in row.items() if key != name}
 
 
 def digest(

@@ -8,6 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from schemas.alerts import AlertStatus, Mode, Severity
 from streams.stores.case import Case, CaseLoan, CaseState, Episode, Pause, Stage
+from streams.stores.work import (
+    Approval,
+    ApprovalState,
+    HardStep,
+    Judgement,
+    Note,
+    Plan,
+    Promise,
+    PromiseState,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -49,6 +59,45 @@ def episode_row(episode: Episode) -> dict[str, Any]:
     row = _plain(asdict(episode))
     row.update(case_id=episode.case_id or "", measures=list(row["measures"]))
     return row
+
+
+def work_row(value: Promise | Approval | Plan | Note | Judgement) -> dict[str, Any]:
+    """The row of something that a person made in a case."""
+    return _plain(asdict(value))
+
+
+def plan_row(plan: Plan) -> dict[str, Any]:
+    """The row of a plan; its schedule is a list."""
+    return {**work_row(plan), "schedule": list(plan.schedule)}
+
+
+def promise_from(row: Row[Any]) -> Promise:
+    """The promise of a row."""
+    return Promise(**_mapped(row, state=PromiseState(row.state)))
+
+
+def approval_from(row: Row[Any]) -> Approval:
+    """The approval of a row."""
+    return Approval(**_mapped(row, step=HardStep(row.step), state=ApprovalState(row.state)))
+
+
+def plan_from(row: Row[Any]) -> Plan:
+    """The plan of a row."""
+    return Plan(**_mapped(row, schedule=tuple(row.schedule)))
+
+
+def note_from(row: Row[Any]) -> Note:
+    """The note of a row."""
+    return Note(**_mapped(row))
+
+
+def judgement_from(row: Row[Any]) -> Judgement:
+    """The judgement of a row."""
+    return Judgement(**_mapped(row))
+
+
+def _mapped(row: Row[Any], **typed: Any) -> dict[str, Any]:
+    return {**row._mapping, **typed}  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def episode_from(row: Row[Any]) -> Episode:

@@ -142,6 +142,7 @@ episodes = Table(
     Column("measures", JSON, nullable=False),
     Column("opened_at", UtcTime, nullable=False),
     Column("changed_at", UtcTime, nullable=False),
+    Column("risk", JSON(none_as_null=True)),
     Index("ix_episodes_borrower", "borrower", "status"),
     Index("ix_episodes_case_id", "case_id"),
 )

@@ -42,11 +42,35 @@ promise_payments = Table(
     "promise_payments",
     metadata,
     Column("promise_id", ForeignKey("promises.promise_id"), primary_key=True),
-    Column("payment_id", String(128), primary_key=True),
+    Column("payment_id", String(256), primary_key=True),
     Column("amount_minor", BigInteger, nullable=False),
     Column("valued_at", UtcTime, nullable=False),
     Column("returned", Boolean, nullable=False),
 )
+"""Payments that count for a promise, those that were returned included."""
+
+recent_payments = Table(
+    "recent_payments",
+    metadata,
+    Column("borrower", String(128), primary_key=True),
+    Column("loan", String(128), primary_key=True),
+    Column("payment_id", String(256), primary_key=True),
+    Column("currency", String(3), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("valued_at", UtcTime, nullable=False),
+    Column("returned", Boolean, nullable=False),
+    Index("ix_recent_payments_valued_at", "valued_at"),
+)
+"""Payments of the last days: one that is valued on the day of a promise counts, also if it came before the promise."""
+
+loan_zones = Table(
+    "loan_zones",
+    metadata,
+    Column("borrower", String(128), primary_key=True),
+    Column("loan", String(128), primary_key=True),
+    Column("zone", String(64), nullable=False),
+)
+"""Where the days of a loan begin and end."""
 
 plans = Table(
     "plans",

@@ -11,7 +11,7 @@ from schemas.codec import decode
 from schemas.events import BorrowerSnoozed, Topic
 from schemas.topics import partition_of
 from streams import clock
-from streams.casework.ladder import CaseRules
+from streams.casework.ladder import Ladder
 from streams.cli import main
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import Batch
@@ -119,7 +119,7 @@ def _case(url: str) -> str:
     """A case that an alert opened."""
     with open_database(url, create=True) as database:
         store = CaseStore(database)
-        CaseCreator(store, CaseRules(), Metrics()).take(Batch("alerts", 0, 0, 1, (alert(),)))
+        CaseCreator(store, Ladder.standard(), Metrics()).take(Batch("alerts", 0, 0, 1, (alert(),)))
         (case,) = store.listed()
         return case.case_id
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from streams.casework.ladder import CaseRules
+from streams.casework.ladder import Ladder
 from streams.cli import main
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import Batch
@@ -31,7 +31,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         *episode("b-2", [("opened", "high", 5), ("withdrawn", "high", 5)], reason=HOSTILE),
     )
     with open_database(url) as database:
-        CaseCreator(CaseStore(database), CaseRules(), Metrics()).take(Batch("alerts", 0, 0, len(alerts), alerts))
+        CaseCreator(CaseStore(database), Ladder.standard(), Metrics()).take(Batch("alerts", 0, 0, len(alerts), alerts))
     return url
 
 
@@ -173,5 +173,5 @@ def test_an_alert_of_the_warm_up_is_no_case(url: str) -> None:
     with open_database(url) as database:
         store = CaseStore(database)
         warm = (alert(borrower="b-3", mode="history"),)
-        CaseCreator(store, CaseRules(), Metrics()).take(Batch("alerts", 1, 0, 1, warm))
+        CaseCreator(store, Ladder.standard(), Metrics()).take(Batch("alerts", 1, 0, 1, warm))
         assert [] == store.files_of("b-3")

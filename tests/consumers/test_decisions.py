@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.alerts import Alert, Severity
 from streams.casework.alerts import FEED_STALE, Outcome
 from streams.casework.decisions import Change, Decision, case_id, decide
-from streams.casework.ladder import CaseRules
+from streams.casework.ladder import Ladder
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import Batch
 from streams.metrics import Metrics
@@ -19,7 +19,7 @@ from streams.stores.cases import CaseStore
 from streams.stores.database import open_database
 from tests.consumers.builders import START, alert, episode
 
-RULES = CaseRules()
+RULES = Ladder.standard()
 
 
 def follow(*alerts: Alert) -> list[Decision]:

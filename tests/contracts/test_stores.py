@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from schemas.alerts import Severity
-from streams.casework.ladder import CaseRules
+from streams.casework.ladder import Ladder
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import Batch
 from streams.errors import Unavailable
@@ -62,7 +62,7 @@ def database(url: str) -> Iterator[Database]:
 
 def apply(store: CaseStore, *alerts: Alert, start: int = 0) -> None:
     """Take a batch, as the loop would."""
-    creator = CaseCreator(store, CaseRules(), Metrics())
+    creator = CaseCreator(store, Ladder.standard(), Metrics())
     creator.take(Batch("alerts", 0, start, start + len(alerts), alerts))
 
 

@@ -98,6 +98,8 @@ def _of_house(
     yield from _of_addresses(attempt, record, packs)
     if attempt.kind is Kind.COLLECTION:
         yield from _of_holds(holds, packs, zone)
+    elif holds.hardship and any(pack.hardship is not None and pack.hardship.binds_service for pack in packs):
+        yield _hardship(packs)
     if record.preferred is not None and attempt.channel is not Channel.LETTER:
         start, until = record.preferred
         first = _not_by_time if start == until else _local(zone, within(start, until))
@@ -108,7 +110,7 @@ def _of_holds(holds: Holds, packs: Sequence[Pack], zone: ZoneInfo) -> Iterator[_
     if holds.dispute:
         yield _house("dispute", packs, _not_by_time)
     if holds.hardship:
-        yield _house("hardship", packs, _not_by_time)
+        yield _hardship(packs)
     if (until := holds.until) is not None:
         yield _house("hold", packs, _not_before(until.astimezone(UTC)))
     if (last := holds.promise_until) is not None:
@@ -116,41 +118,58 @@ def _of_holds(holds: Holds, packs: Sequence[Pack], zone: ZoneInfo) -> Iterator[_
         yield _house("promise", packs, _local(zone, lambda shown: max(shown, after)))
 
 
+def _hardship(packs: Sequence[Pack]) -> _Standing:
+    pack = next((pack for pack in packs if pack.hardship is not None), None)
+    if pack is None or pack.hardship is None:
+        return _house("hardship", packs, _not_by_time)
+    return _pack_rule("hardship", pack, pack.hardship, _not_by_time)
+
+
 def _of_addresses(attempt: Attempt, record: ContactRecord, packs: Sequence[Pack]) -> Iterator[_Standing]:
     """Opt-outs, and whether there is an own address with consent where one is needed."""
     channel = attempt.channel
-    there = [address for address in record.addresses if address.channel is channel]
-    own = [address for address in there if not address.third_party]
-    if record.opted_out_at is not None or any(address.opted_out_at is not None for address in own):
+    usable = _usable(record, channel)
+    if record.opted_out_at is not None or channel in record.opted_out or (_opt_outs(record, channel) and not usable):
         yield _house("opted_out", packs, _not_by_time)
-    asking = [(pack, consent) for pack in packs for consent in pack.consents if channel in consent.channels]
-    if channel in _BY_A_PERSON and not asking:
+    asking = next(((pack, one) for pack in packs for one in pack.consents if channel in one.channels), None)
+    if channel in _BY_A_PERSON and asking is None:
         return
-    if not own:
+    if usable:
+        agreed = _not_before(min(consented_at for _, consented_at in usable).astimezone(UTC))
+    elif not any(address.channel is channel and not address.third_party for address in record.addresses):
+        there = any(address.channel is channel for address in record.addresses)
         yield _house("third_party" if there else "no_address", packs, _not_by_time)
         return
-    agreed = min((address.consented_at for address in own if address.consented_at is not None), default=None)
-    first = _not_by_time if agreed is None else _not_before(agreed.astimezone(UTC))
-    if asking:
-        pack, consent = asking[0]
-        yield _pack_rule("no_consent", pack, consent, first)
     else:
-        yield _house("no_consent", packs, first)
+        agreed = _not_by_time
+    yield _pack_rule("no_consent", *asking, agreed) if asking else _house("no_consent", packs, agreed)
+
+
+def _opt_outs(record: ContactRecord, channel: Channel) -> list[datetime]:
+    return [
+        address.opted_out_at
+        for address in record.addresses
+        if address.channel is channel and not address.third_party and address.opted_out_at is not None
+    ]
+
+
+def _usable(record: ContactRecord, channel: Channel) -> list[tuple[Address, datetime]]:
+    """The borrower's own addresses with the moment of consent, if later than every opt-out of the channel."""
+    last_out = max(_opt_outs(record, channel), default=None)
+    return [
+        (address, agreed)
+        for address in record.addresses
+        if address.channel is channel
+        and not address.third_party
+        and address.opted_out_at is None
+        and (agreed := address.consented_at) is not None
+        and (last_out is None or agreed > last_out)
+    ]
 
 
 def _address(record: ContactRecord, channel: Channel, now: datetime) -> Address | None:
-    """The borrower's first own address on the channel that consent was given for by now."""
-    return next(
-        (
-            address
-            for address in record.addresses
-            if address.channel is channel
-            and not address.third_party
-            and address.consented_at is not None
-            and address.consented_at <= now
-        ),
-        None,
-    )
+    """The first address that may be used on the channel now."""
+    return next((address for address, agreed in _usable(record, channel) if agreed <= now), None)
 
 
 def _of_packs(
@@ -186,13 +205,13 @@ def _countries(record: ContactRecord, pack: Pack) -> tuple[str, ...] | None:
 
 
 def _of_history(attempt: Attempt, past: Sequence[PastContact], pack: Pack, zone: ZoneInfo) -> Iterator[_Standing]:
-    """Caps and waits: they count and bind collection only. A contact dated in the future counts as well."""
+    """Caps and waits: they bind collection, and count every contact, service and future ones included."""
     for cap in pack.caps:
         if attempt.channel in cap.counts:
             moments = sorted(one.at for one in past if one.channel in cap.counts and _counts(one, attempt, cap))
             if len(moments) >= cap.contacts_max:
                 last = moments[-cap.contacts_max].astimezone(UTC)
-                yield _pack_rule(cap.name, pack, cap, _days_after(last, cap.days, zone))
+                yield _pack_rule(cap.name, pack, cap, _days_after(last, cap.days, cap.days, zone))
     for wait in pack.waits:
         if attempt.channel in wait.binds:
             talks = [
@@ -201,14 +220,13 @@ def _of_history(attempt: Attempt, past: Sequence[PastContact], pack: Pack, zone:
                 if one.reached_at is not None and one.channel in wait.after and _counts(one, attempt, wait)
             ]
             if talks:
-                first = _days_after(max(talks).astimezone(UTC), wait.days, zone)
+                last = max(talks).astimezone(UTC)
+                first = _days_after(last, wait.days, wait.days + (wait.first_day == "next"), zone)
                 yield _pack_rule("after_conversation", pack, wait, first)
 
 
 def _counts(one: PastContact, attempt: Attempt, rule: Cap | Wait) -> bool:
     """Whether a contact counts for this one. One of no known loan counts for every loan, and every one for it."""
-    if one.kind is not Kind.COLLECTION:
-        return False
     return rule.per == "borrower" or one.loan is None or attempt.loan is None or one.loan == attempt.loan
 
 
@@ -237,10 +255,10 @@ def _local(zone: ZoneInfo, ahead: Callable[[datetime], datetime | None]) -> Firs
     return lambda now: first_when(now, zone, ahead)
 
 
-def _days_after(moment: datetime, days: int, zone: ZoneInfo) -> First:
-    """So many days after a moment, by the stricter of two readings: of 24 hours each, and of the local calendar."""
+def _days_after(moment: datetime, days: int, calendar_days: int, zone: ZoneInfo) -> First:
+    """The stricter of two readings: so many days of 24 hours each, and so many of the local calendar."""
     hours_end = moment + timedelta(days=days) + _PAST_THE_END
-    day_end = midnight(wall(moment, zone), days)
+    day_end = midnight(wall(moment, zone), calendar_days)
     return lambda now: first_when(max(now, hours_end), zone, lambda shown: max(shown, day_end))
 
 

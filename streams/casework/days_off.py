@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import holidays
 from babel.core import get_global
+from holidays.constants import BANK, GOVERNMENT, PUBLIC
 
 if TYPE_CHECKING:
     from datetime import date
+
+_KINDS = (PUBLIC, GOVERNMENT, BANK)
+"""What the library calls public, and days on which offices or banks are closed: the stricter reading of a holiday."""
 
 
 @lru_cache(maxsize=1)
@@ -44,9 +48,13 @@ def days_off(country: str, year: int) -> frozenset[date]:
     """
     code, _, part = country.partition("-")
     parts = _known()[code]
-    if not part:
-        return frozenset(holidays.country_holidays(code, years=year))
-    days: set[date] = set()
-    for one in [part] if part in parts else parts:
-        days |= holidays.country_holidays(code, subdiv=one, years=year).keys()
-    return frozenset(days | holidays.country_holidays(code, years=year).keys())
+    days = set(_days(code, None, year))
+    for one in () if not part else (part,) if part in parts else parts:
+        days |= _days(code, one, year)
+    return frozenset(days)
+
+
+def _days(code: str, part: str | None, year: int) -> set[date]:
+    everywhere = holidays.country_holidays(code, subdiv=part)
+    kinds = [kind for kind in _KINDS if kind in everywhere.supported_categories]
+    return set(holidays.country_holidays(code, subdiv=part, years=year, categories=kinds))

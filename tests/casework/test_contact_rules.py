@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
-from streams.casework.contact import Allowed, Holds, Kind, Refusal
+from streams.casework.contact import Allowed, Channel, Holds, Kind, Refusal
 from streams.casework.contact_rules import HORIZON, check
 from streams.casework.packs import HOUSE, known_packs, load_packs
 from tests.casework.contacting import (
@@ -77,16 +77,22 @@ class TestWhoMayBeContacted:
             ((address(consented_at=None),), "no_consent"),
             ((address(opted_out_at=AGREED),), "opted_out"),
             ((address(), address(identity="a-2", opted_out_at=NOON + WEEK)), "opted_out"),
+            ((address(consented_at=NOON), address(identity="a-2", opted_out_at=AGREED)), "allowed"),
             ((address(), address("sms", opted_out_at=AGREED)), "allowed"),
             ((address(), address(third_party=True, opted_out_at=AGREED)), "allowed"),
             ((address(third_party=True), address()), "allowed"),
         ],
     )
     def test_addresses(self, addresses: tuple[object, ...], expected: str) -> None:
-        """An own address with consent is needed; one opt-out stands for its channel, whenever it is dated."""
+        """An own address with consent is needed; an opt-out stands for its channel until a later consent."""
         outcome = tried(NOON, of=record(addresses=addresses))
         assert expected == rule(outcome)
         assert expected == "allowed" or next_at(outcome) is None
+
+    def test_a_channel_that_is_opted_out_of(self) -> None:
+        """It holds where a person acts too, with no address that it could stand at."""
+        out = record(addresses=(), opted_out=(Channel.VISIT,))
+        assert ["opted_out", "allowed"] == [rule(tried(NOON, of=out, on=attempt(c))) for c in ("visit", "letter")]
 
     def test_an_opt_out_of_everything(self) -> None:
         """It ends service messages and visits as well."""
@@ -132,6 +138,13 @@ class TestHolds:
         assert expected == rule(tried(NOON, holds=holds))
         assert "allowed" == rule(tried(NOON, holds=holds, on=attempt(kind="service")))
 
+    def test_in_the_united_kingdom_hardship_stops_reminders_too(self) -> None:
+        """Support comes first there; a dispute leaves reminders alone."""
+        service = attempt("sms", "service")
+        outcomes = [tried(NOON, "uk", holds=Holds(**{hold: True}), on=service) for hold in ("hardship", "dispute")]
+        assert ["hardship", "allowed"] == list(map(rule, outcomes))
+        assert "uk" == getattr(outcomes[0], "pack", "")
+
     def test_hardship_and_dispute_have_no_end_in_time(self) -> None:
         """A person ends them."""
         assert [None, None] == [
@@ -176,7 +189,7 @@ class TestHours:
             ("cn", "08:00:00", "21:59:59.999999"),
             ("in", "08:00:00", "18:59:59.999999"),
             ("id", "08:00:00", "19:59:59.999999"),
-            ("uk", "09:00:00", "20:59:59.999999"),
+            ("uk", "09:00:00", "18:59:59.999999"),
             ("default", "08:00:00", "18:59:59.999999"),
         ],
     )
@@ -313,10 +326,10 @@ class TestDays:
         assert "allowed" == rule(tried(NOON + timedelta(hours=2), "cn", of=record(zone, country=country)))
 
     def test_days_that_follow_each_other(self) -> None:
-        """Eid (Saturday and Sunday) after the Day of Silence and an ordinary Friday: the next moment skips them all."""
+        """Eid, Saturday and Sunday, between days of leave: the next moment skips them all."""
         jakarta = record("Asia/Jakarta", country="ID")
-        refused = tried(local("2026-03-20T20:00", "Asia/Jakarta"), "id", of=jakarta)
-        assert local("2026-03-23T08:00", "Asia/Jakarta") == next_at(refused)
+        refused = tried(local("2026-03-17T20:00", "Asia/Jakarta"), "id", of=jakarta)
+        assert local("2026-03-25T08:00", "Asia/Jakarta") == next_at(refused)
         assert "hours" == rule(refused)
 
 
@@ -362,12 +375,13 @@ class TestCaps:
         nameless = [past(NOON - timedelta(hours=22 * i), loan=None) for i in range(1, 8)]
         assert "contacts_per_7_days" == rule(tried(NOON, "us", history=nameless))
 
-    def test_messages_and_service_are_neither_counted_nor_bound(self) -> None:
-        """Caps of calls count calls that collect."""
+    def test_messages_are_not_counted_and_service_is_not_bound(self) -> None:
+        """Caps of calls count calls, of whatever kind, and bind those that collect."""
         messages = [past(NOON - timedelta(hours=i), "sms") for i in range(20)]
         service = [past(NOON - timedelta(hours=i), kind="service") for i in range(20)]
         calls = [past(NOON - timedelta(hours=i)) for i in range(20)]
-        assert ["allowed"] * 2 == [rule(tried(NOON, "us", "default", history=h)) for h in (messages, service)]
+        outcomes = [rule(tried(NOON, "us", "default", history=history)) for history in (messages, service)]
+        assert ["allowed", "contacts_per_7_days"] == outcomes
         assert ["allowed"] * 2 == [
             rule(tried(NOON, "us", "default", on=on, history=calls)) for on in (attempt("sms"), attempt(kind="service"))
         ]
@@ -391,13 +405,20 @@ class TestCaps:
 class TestAfterAConversation:
     """Seven days of rest from calls after one was answered."""
 
-    @pytest.mark.parametrize("pack", ["us", "default"])
-    def test_both_sides(self, pack: str) -> None:
+    def test_both_sides(self) -> None:
         """Seven days later to the second it is still refused, a second later allowed."""
         talk = past(NOON - WEEK, reached=True)
-        assert "after_conversation" == rule(tried(NOON, pack, history=[talk]))
-        assert NOON + SECOND == next_at(tried(NOON, pack, history=[talk]))
-        assert "allowed" == rule(tried(NOON + SECOND, pack, history=[talk]))
+        assert "after_conversation" == rule(tried(NOON, history=[talk]))
+        assert NOON + SECOND == next_at(tried(NOON, history=[talk]))
+        assert "allowed" == rule(tried(NOON + SECOND, history=[talk]))
+
+    def test_seven_whole_days(self) -> None:
+        """The default pack counts from the day after the conversation: the first call is on the eighth day."""
+        talk = past(NOON - WEEK, reached=True)
+        evening, morning = local("2026-03-11T18:59"), local("2026-03-12T08:00")
+        assert "after_conversation" == rule(tried(evening, "default", history=[talk]))
+        assert morning == next_at(tried(NOON, "default", history=[talk]))
+        assert "allowed" == rule(tried(morning, "default", history=[talk]))
 
     def test_a_call_that_nobody_answered_starts_no_wait(self) -> None:
         """It counts for the caps alone."""

@@ -174,14 +174,12 @@ def _between(at: time, start: time, until: time) -> bool:
 
 
 def _same(one: PastContact, attempt: Attempt, per: str) -> bool:
-    return one.kind is Kind.COLLECTION and (
-        per == "borrower" or None in {one.loan, attempt.loan} or one.loan == attempt.loan
-    )
+    return per == "borrower" or None in {one.loan, attempt.loan} or one.loan == attempt.loan
 
 
-def _recent(at: datetime, days: int, now: datetime, shown: datetime) -> bool:
+def _recent(at: datetime, days: int, now: datetime, shown: datetime, more: int = 0) -> bool:
     """Within so many days by the clock or by the calendar."""
-    first_day: date = shown.date() - timedelta(days=days - 1)
+    first_day: date = shown.date() - timedelta(days=days + more - 1)
     return now - at < timedelta(days=days, seconds=1) or at.astimezone(shown.tzinfo).date() >= first_day
 
 
@@ -194,4 +192,5 @@ def _cap_allows(cap: object, attempt: Attempt, past: Sequence[PastContact], now:
 def _wait_allows(wait: object, attempt: Attempt, past: Sequence[PastContact], now: datetime, shown: datetime) -> bool:
     binds, after, days, per = (getattr(wait, name) for name in ("binds", "after", "days", "per"))
     talks = [p.reached_at for p in past if p.channel in after and _same(p, attempt, per) and p.reached_at]
-    return attempt.channel not in binds or not any(_recent(talk, days, now, shown) for talk in talks)
+    more = getattr(wait, "first_day", "") == "next"
+    return attempt.channel not in binds or not any(_recent(talk, days, now, shown, more) for talk in talks)

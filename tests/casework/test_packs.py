@@ -51,7 +51,7 @@ def house(tmp_path: Path) -> Path:
         ("us", ("08:00", "21:00"), None, False, [(7, 7, "debt")], [(7, "debt")]),
         ("in", ("08:00", "19:00"), None, False, [], []),
         ("id", ("08:00", "20:00"), SIX_DAYS, True, [], []),
-        ("uk", ("09:00", "21:00"), SIX_DAYS, False, [], []),
+        ("uk", ("09:00", "19:00"), SIX_DAYS, False, [], []),
         ("default", ("08:00", "19:00"), SIX_DAYS, True, [(3, 1, "borrower"), (7, 7, "borrower")], [(7, "borrower")]),
     ],
 )

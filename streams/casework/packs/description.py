@@ -51,6 +51,8 @@ def rules_of(pack: Pack) -> Iterator[tuple[str, Rule]]:
         yield "after_conversation", wait
     for consent in pack.consents:
         yield "no_consent", consent
+    if pack.hardship is not None:
+        yield "hardship", pack.hardship
     if pack.support is not None:
         yield "support", pack.support
     for note in pack.notes:

@@ -150,6 +150,8 @@ class Wait(Rule):
     binds: Channels
     """It forbids contact on these."""
     per: Literal["borrower", "debt"] = "borrower"
+    first_day: Literal["same", "next"] = "next"
+    """Counted by the calendar: whether the day of the conversation is the first of them, or the day after it."""
 
     @cached_property
     def says(self) -> str:
@@ -171,6 +173,19 @@ class Consent(Rule):
         return f"consent is needed for {_listed(self.channels)}"
 
 
+class Hardship(Rule):
+    """What the pack says of borrowers in hardship. Collection from them stops in any case."""
+
+    binds_service: StrictBool = False
+    """They get no reminders of what is due either."""
+    text: Text
+
+    @cached_property
+    def says(self) -> str:
+        """The rule in one line."""
+        return self.text
+
+
 class Support(Rule):
     """Messages of these kinds have to say what support there is; a service message reaches those still on time."""
 
@@ -186,7 +201,7 @@ class Note(Rule):
     """What binds people and the house's own rules, and is not counted by a clock: printed, and named in refusals."""
 
     topic: Literal[
-        "third_party", "recordings", "opted_out", "no_consent", "hardship", "dispute", "scope", "conduct", "promise"
+        "third_party", "recordings", "opted_out", "no_consent", "dispute", "scope", "conduct", "promise", "deceased"
     ]
     text: Text
 
@@ -212,6 +227,7 @@ class Pack(BaseModel):
     caps: tuple[Cap, ...] = ()
     waits: tuple[Wait, ...] = ()
     consents: tuple[Consent, ...] = ()
+    hardship: Hardship | None = None
     support: Support | None = None
     notes: tuple[Note, ...] = ()
 

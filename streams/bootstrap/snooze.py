@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from schemas.codec import describe, encode
 from schemas.events import BorrowerSnoozed, BorrowerSnoozedData, Topic
 from streams import clock
-from streams.bootstrap.consumers import case_store
+from streams.bootstrap.cases import case_store
 from streams.bootstrap.policy import detector_keys
 from streams.errors import Misconfigured, Rejected
 from streams.kafka.writing import write

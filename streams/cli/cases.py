@@ -7,7 +7,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from streams.bootstrap.consumers import case_store, run_case_creator
+from streams.bootstrap.cases import case_store, run_case_process
 from streams.cli.case_tables import print_cases, print_file
 from streams.cli.options import AsJson, Bootstrap, TopicPrefix
 from streams.errors import Rejected
@@ -25,7 +25,7 @@ def serve(bootstrap: Bootstrap = None, topic_prefix: TopicPrefix = None) -> None
         ews cases serve
         EWS_DATABASE_URL=postgresql://ews:secret@db:5432/ews ews cases serve
     """
-    run_case_creator(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix))
+    run_case_process(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix))
 
 
 @app.command("list")

@@ -154,7 +154,8 @@ def test_it_says_when_it_is_ready_and_how_far_behind_it_is(
 
 def no_lag(metrics: str) -> bool:
     """Every partition is read to its end."""
-    lines = [line for line in metrics.splitlines() if line.startswith("ews_consumer_lag_records{")]
+    lag = 'ews_consumer_lag_records{consumer="case_creator"'
+    lines = [line for line in metrics.splitlines() if line.startswith(lag)]
     return len(lines) == PARTITIONS and all(line.endswith(" 0.0") for line in lines)
 
 

@@ -26,7 +26,7 @@ LABELS = {
     "topic": "a topic of `schemas.topics`, without the prefix",
     "partition": "a partition number, so a lane",
     "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; "
-    "transactions: committed, failed; notifications: sent, retried, refused, failed, duplicate; "
+    "transactions: committed, failed; notifications: sent, retried, refused, failed, duplicate, expired; "
     "alerts taken up: handled, duplicate, superseded, ignored",
     "detector": "a detector of the policy, or feed_stale, or measure_warming",
     "policy": "a version of the policy that a lane of the worker goes by: one, or two for a moment",
@@ -38,6 +38,7 @@ LABELS = {
     "consumer": "a consumer's own name: the notifier or the case creator",
     "state": "the state of a case: open, in_progress, promise_to_pay, on_hold, ..., closed",
     "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
+    "rule": "a rule of the packs of contact rules or of the house",
     "where": "what our own code failed on: a record, a tick",
     "effect": "resumed, breached",
     "end": "kept, reopened (a payment was returned)",
@@ -191,6 +192,9 @@ class Metrics:
         "partition",
     )
     notifications = _counter("ews_notifications_total", "Messages by what became of them.", "channel", "outcome")
+    contact_refusals = _counter(
+        "ews_contact_refusals_total", "Contacts with borrowers that a rule did not allow now.", "rule"
+    )
     cases = _gauge("ews_cases", "Cases as they stand.", "state", "stage")
     case_changes = _counter("ews_case_changes_total", "Changes to cases.", "change")
 

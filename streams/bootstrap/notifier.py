@@ -1,32 +1,54 @@
-"""Puts the notifier together: its channels, its contact policy, and the store of messages that its commands read."""
+"""Puts the notifier together: its channels, its contact policy, and the stores that its commands read."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
 
+from schemas.events import Topic
 from schemas.topics import ALERTS, DEAD_LETTERS
 from streams import clock
+from streams.bootstrap.channels import all_channels, ways_to_borrowers
+from streams.bootstrap.contacts import contact_loop, contact_store
 from streams.bootstrap.logs import log_as_json
 from streams.bootstrap.running import stop_on_signals, together
-from streams.consumers.channels.outbox import FileOutbox
-from streams.consumers.channels.webhook import SignedWebhook
-from streams.consumers.contact_policy import staff_only
+from streams.casework.holds import holds_of
+from streams.casework.outreach import Outreach
+from streams.casework.packs import known_packs, load_packs
+from streams.casework.texts import Texts, load_texts
+from streams.consumers.borrower_messages import BorrowerMessages
+from streams.consumers.channels.channel import STAFF
+from streams.consumers.contact_events import ContactEvents
+from streams.consumers.contact_policy import ContactPolicy, Grounds, staff_only
 from streams.consumers.delivery import Delivery
 from streams.consumers.loop import AlertLoop
 from streams.consumers.notifier import Notifier
-from streams.errors import Misconfigured
+from streams.consumers.relay import Relay
 from streams.kafka.topics import require_topics
 from streams.metrics import Metrics
+from streams.stores.contact_log import ContactLog
 from streams.stores.database import open_database
+from streams.stores.leases import Leases
 from streams.stores.messages import MessageStore
+from streams.stores.outbox import Outbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from streams.consumers.channels.channel import Channel
+    from streams.consumers.delivery import Policy
     from streams.settings import Settings
+    from streams.stores.contacts import ContactStore
+    from streams.stores.messages import Then
+
+
+class _ToBorrowers(NamedTuple):
+    """What writing to borrowers needs."""
+
+    messages: BorrowerMessages
+    grounds: Grounds
 
 
 @contextmanager
@@ -36,45 +58,87 @@ def message_store(settings: Settings) -> Iterator[MessageStore]:
         yield MessageStore(database)
 
 
+def house_texts(settings: Settings) -> Texts:
+    """The texts to borrowers as they are sent, all checked. Raises Misconfigured."""
+    return load_texts(Outreach.standard(), lender=settings.lender_name, house=settings.templates_dir)
+
+
 def run_notifier(settings: Settings) -> None:
-    """Send staff what alerts say until SIGTERM or Ctrl-C."""
-    channels = staff_channels(settings)
-    log_as_json()
-    with message_store(settings) as store:
-        asyncio.run(_notifier(settings, store, channels))
-
-
-def staff_channels(settings: Settings) -> list[Channel]:
-    """The channels that are set up. Raises Misconfigured if there is none: alerts would go nowhere."""
-    channels: list[Channel] = []
-    if settings.outbox_dir is not None:
-        channels.append(FileOutbox(settings.outbox_dir))
-    if settings.webhook_url is not None and settings.webhook_secret is not None:
-        channels.append(SignedWebhook(settings.webhook_url, settings.webhook_secret))
-    if not channels:
-        raise Misconfigured(
-            "the notifier has no channel: set EWS_OUTBOX_DIR, or EWS_WEBHOOK_URL and EWS_WEBHOOK_SECRET"
+    """Send staff what alerts say, and borrowers what they are to be told, until SIGTERM or Ctrl-C."""
+    channels = all_channels(settings)
+    to_borrowers = ways_to_borrowers(settings)
+    with ExitStack() as stack:
+        contacts = stack.enter_context(contact_store(settings, needs_key=True)) if to_borrowers else None
+        store = stack.enter_context(message_store(settings))
+        log_as_json()
+        asyncio.run(
+            _notifier(settings, store, channels, _to_borrowers(settings, store, contacts) if contacts else None)
         )
-    return channels
 
 
-async def _notifier(settings: Settings, store: MessageStore, channels: list[Channel]) -> None:
+async def _notifier(
+    settings: Settings, store: MessageStore, channels: list[Channel], to_borrowers: _ToBorrowers | None
+) -> None:
     metrics, stop = Metrics.of_process(), stop_on_signals()
-    await require_topics(settings, (ALERTS, DEAD_LETTERS))
     here = asyncio.get_running_loop()
-    delivery = Delivery(
-        store, channels, staff_only, metrics, now=clock.now, partitions=lambda: loop.partitions, stop=stop
-    )
+    await require_topics(settings, (ALERTS, DEAD_LETTERS, *((Topic.CONTACTS,) if to_borrowers else ())))
+    delivery = _delivery(store, channels, to_borrowers, metrics, stop)
     notifier = Notifier(
         store,
-        channels,
+        [channel for channel in channels if channel.audience == STAFF],
         metrics,
         now=clock.now,
         notify_from=settings.notify_from,
+        borrowers=to_borrowers.messages if to_borrowers else None,
         taken_down=lambda: _in_loop(here, delivery.wake),
     )
     loop = AlertLoop(settings, notifier, metrics, stop)
-    await together(settings, metrics, stop, lambda: loop.ready, loop.run(), delivery.run())
+    delivery.partitions = lambda: loop.partitions
+    works: list[Coroutine[None, None, None]] = [loop.run(), delivery.run()]
+    if to_borrowers:
+        works += [
+            contact_loop(settings, store.database, to_borrowers.grounds.contacts, metrics, stop).run(),
+            _relay(settings, store, metrics, stop).run(),
+        ]
+    await together(settings, metrics, stop, lambda: loop.ready, *works)
+
+
+def _to_borrowers(settings: Settings, store: MessageStore, contacts: ContactStore) -> _ToBorrowers:
+    outreach = Outreach.standard()
+    grounds = Grounds(
+        contacts=contacts,
+        log=ContactLog(store.database),
+        packs=load_packs(settings.contact_packs.split(","), settings.contact_packs_dir),
+        known=known_packs(settings.contact_packs_dir),
+        outreach=outreach,
+        texts=house_texts(settings),
+        holds=holds_of,
+    )
+    return _ToBorrowers(BorrowerMessages(outreach, ways_to_borrowers(settings), now=clock.now), grounds)
+
+
+def _delivery(
+    store: MessageStore,
+    channels: list[Channel],
+    to_borrowers: _ToBorrowers | None,
+    metrics: Metrics,
+    stop: asyncio.Event,
+) -> Delivery:
+    policy: Policy = staff_only
+    then: Then | None = None
+    if to_borrowers:
+        messages, grounds = to_borrowers
+        policy = ContactPolicy(grounds, messages, metrics, now=clock.now)
+        then = ContactEvents(grounds.log, grounds.outreach, messages, now=clock.now)
+    return Delivery(store, channels, policy, metrics, now=clock.now, partitions=lambda: (), stop=stop, then=then)
+
+
+def _relay(settings: Settings, store: MessageStore, metrics: Metrics, stop: asyncio.Event) -> Relay:
+    """What publishes our contacts, should no case creator run: whoever holds the lease does it."""
+    database = store.database
+    return Relay(
+        settings, Outbox(database), Leases(database), metrics, stop, holder=f"notifier-{uuid4()}", now=clock.now
+    )
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

@@ -1,19 +1,220 @@
-"""Who may be contacted now. So far there are only staff channels, and nothing else gets through."""
+"""Who may be contacted now. Staff always; a borrower where every rule allows it, asked at the moment of sending.
+
+For a borrower the question, its answer and the note of the contact are one transaction, one at a time for a borrower:
+what two messages could do together to a cap, they cannot. A contact that is allowed is written to the log before it is
+made, under the message's key, so that a crash counts it and a repeat counts it once. A refusal is written down with
+its rule, and the message waits for the next permitted moment, or moves to the next channel, or ends.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from streams.stores.messages import MessageStatus, Verdict
+from streams.casework.contact import Allowed, Attempt, Channel, PastContact, Refusal
+from streams.casework.contact_rules import check
+from streams.casework.figures import read
+from streams.casework.outreach import UNABLE, StepName
+from streams.casework.packs import packs_for
+from streams.consumers.channels.channel import STAFF, Parcel
+from streams.errors import Rejected
+from streams.stores.cases import CaseTransaction
+from streams.stores.messages import MessageStatus, MessageTransaction, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from streams.casework.contact import ContactRecord, Holds
+    from streams.casework.outreach import Outreach
+    from streams.casework.packs import Pack
+    from streams.casework.texts import Texts
+    from streams.consumers.borrower_messages import BorrowerMessages
+    from streams.metrics import Metrics
+    from streams.stores.case import Book
+    from streams.stores.contact_log import ContactLog
+    from streams.stores.contacts import ContactStore
     from streams.stores.messages import Message
 
-STAFF = "staff"
+PAST_DAYS = 62
+"""How far back contacts are read: further than any cap or wait of a pack may reach."""
+MINUTES_TO_SEND = 15
+"""How long a provider may take over a message at most; less where the permitted hours end before."""
+MINUTES_TO_DIAL = 120
+"""The same of the dialler, which calls one after the other."""
+PROBE_MINUTES = 5
+"""How exactly the end of the permitted time is found."""
+OF_THE_CHANNEL = frozenset({"no_address", "no_consent", "opted_out", "third_party", "address_unreadable"})
+"""Rules that stand against one channel for good: the step goes on to the next one."""
+HOUSE = "house"
 
 
-async def staff_only(message: Message) -> Verdict | None:
-    """Let messages to staff pass; refuse all others, with the rule."""
+async def staff_only(message: Message) -> Verdict | Parcel | None:
+    """Let messages to staff pass; refuse all others, with the rule. In force where no borrower channel is set."""
     if message.audience == STAFF:
-        return None
-    return Verdict(MessageStatus.REFUSED, detail="rule staff_only: there is no setting that allows borrower channels")
+        return Parcel(key=message.key, body=message.body)
+    return Verdict(
+        MessageStatus.REFUSED, detail="rule borrower_channels (house): EWS_BORROWER_CHANNELS does not name it"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """What an answer rests on."""
+
+    contacts: ContactStore
+    log: ContactLog
+    packs: tuple[Pack, ...]
+    """Those of the installation."""
+    known: Mapping[str, Pack]
+    """Those that a record may name."""
+    outreach: Outreach
+    texts: Texts
+    holds: Callable[[Book], Holds]
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One attempt with all that the rules look at, but the time."""
+
+    attempt: Attempt
+    record: ContactRecord | None
+    holds: Holds
+    past: tuple[PastContact, ...]
+    packs: tuple[Pack, ...]
+
+    def at(self, moment: datetime) -> Allowed | Refusal:
+        """The answer at a moment."""
+        return check(self.attempt, self.record, self.holds, self.past, self.packs, moment)
+
+    def until(self, now: datetime, minutes: int) -> datetime:
+        """The last moment up to which the answer stays `Allowed`, at most so many minutes ahead."""
+        last = now
+        for ahead in range(PROBE_MINUTES, minutes + 1, PROBE_MINUTES):
+            moment = now + timedelta(minutes=ahead)
+            if isinstance(self.at(moment), Refusal):
+                break
+            last = moment
+        return last
+
+
+class ContactPolicy:
+    """The rules on contacts, asked for every message at every try."""
+
+    def __init__(
+        self, grounds: Grounds, borrowers: BorrowerMessages, metrics: Metrics, *, now: Callable[[], datetime]
+    ) -> None:
+        self._grounds = grounds
+        self._borrowers = borrowers
+        self._metrics = metrics
+        self._now = now
+
+    async def __call__(self, message: Message) -> Verdict | Parcel | None:
+        """What may go out now, or why not; None if the message has come to its end. Raises Unavailable."""
+        if message.audience == STAFF:
+            return await staff_only(message)
+        return await asyncio.to_thread(self._answer, message)
+
+    def _answer(self, message: Message) -> Verdict | Parcel | None:
+        grounds, now = self._grounds, self._now()
+        record = grounds.contacts.record(message.borrower)
+        with grounds.log.database.write() as connection:
+            transaction = MessageTransaction(connection)
+            transaction.alone_with(message.borrower)
+            if not transaction.still_waits(message):
+                return None
+            book = CaseTransaction(connection).books([message.borrower], [])[message.borrower]
+            since = now - timedelta(days=PAST_DAYS)
+            past = grounds.log.past(message.borrower, since, connection=connection)
+            question = self._question(message, record, book, past)
+            answer = self._stance(message, book, transaction, now) or question.at(now)
+            if isinstance(answer, Allowed):
+                made = self._made(message, record, question, answer, now)
+                if isinstance(made, Parcel):
+                    grounds.log.reserve(connection, _contact(message, question.attempt, now))
+                    return made
+                answer = made
+            grounds.log.refuse_in(connection, question.attempt, answer, now, message.key)
+            verdict = _verdict(message, answer)
+            if verdict.status is MessageStatus.REFUSED:
+                transaction.end(message, verdict)
+                further = self._borrowers.next_of(message) if answer.rule in OF_THE_CHANNEL else None
+                transaction.take_down([further] if further else [])
+        self._metrics.contact_refusals.labels(answer.rule).inc()
+        return verdict
+
+    def _question(
+        self, message: Message, record: ContactRecord | None, book: Book, past: list[PastContact]
+    ) -> _Question:
+        grounds = self._grounds
+        return _Question(
+            Attempt(
+                borrower=message.borrower,
+                loan=message.loan,
+                channel=Channel(message.channel),
+                kind=grounds.outreach.step(str(message.step)).kind,
+            ),
+            record,
+            grounds.holds(book),
+            tuple(one for one in past if one.contact_id != message.key),
+            packs_for(record, grounds.packs, grounds.known),
+        )
+
+    def _stance(self, message: Message, book: Book, transaction: MessageTransaction, now: datetime) -> Refusal | None:
+        """Nobody who cannot pay is dunned: a plan is offered in its place."""
+        outreach = self._grounds.outreach
+        if not outreach.step(str(message.step)).dunning:
+            return None
+        since = now - timedelta(days=outreach.offer_calm_days)
+        if not _seems_unable(book) and not transaction.offered(message.borrower, StepName.OFFER_PLAN, since):
+            return None
+        says = "who seems unable to pay is offered a plan, and not asked for money"
+        return Refusal(rule="unable_to_pay", pack=HOUSE, detail=says, next_at=None)
+
+    def _made(
+        self, message: Message, record: ContactRecord | None, question: _Question, allowed: Allowed, now: datetime
+    ) -> Parcel | Refusal:
+        """The message as it goes out, its text written and its address read just now."""
+        assert record is not None, "nobody is allowed without a record"
+        channel = question.attempt.channel
+        try:
+            address = self._grounds.contacts.reveal(message.borrower, str(allowed.address_id))
+        except Rejected as unreadable:  # Erased just now, or damaged. The sentence names no address.
+            return Refusal(rule="address_unreadable", pack=HOUSE, detail=str(unreadable), next_at=None)
+        texts, step = self._grounds.texts, str(message.step)
+        words = texts.words(step, channel, record.language, read(message.body), opt_out=True)
+        return Parcel(
+            key=message.key,
+            body=words.text,
+            title=words.title,
+            to=address,
+            language=texts.language(record.language),
+            until=question.until(now, MINUTES_TO_DIAL if channel is Channel.CALL else MINUTES_TO_SEND),
+        )
+
+
+def _seems_unable(book: Book) -> bool:
+    """Whether the latest alert on the borrower's risk says so, in a case or before there is one."""
+    told = [episode.risk.get("stance") for episode in book.loose() if episode.risk]
+    return UNABLE in told or (book.case is not None and book.case.stance == UNABLE)
+
+
+def _verdict(message: Message, refusal: Refusal) -> Verdict:
+    """It waits, unless no time is known at which it may go, or it is worth nothing by then."""
+    detail = f"rule {refusal.rule} ({refusal.pack}): {refusal.detail}"
+    waits = refusal.next_at is not None and (message.expires_at is None or refusal.next_at < message.expires_at)
+    if waits:
+        return Verdict(MessageStatus.WAITING, detail=detail, not_before=refusal.next_at)
+    return Verdict(MessageStatus.REFUSED, detail=detail)
+
+
+def _contact(message: Message, attempt: Attempt, now: datetime) -> PastContact:
+    return PastContact(
+        contact_id=message.key,
+        borrower=message.borrower,
+        loan=message.loan,
+        channel=attempt.channel,
+        kind=attempt.kind,
+        at=now,
+    )

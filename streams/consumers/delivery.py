@@ -1,8 +1,8 @@
-"""Sending what waits: wait -> dedup -> contact policy -> send with retry -> record, as stages in a list.
+"""Sending what waits: wait -> dedup -> worth -> contact policy -> send with retry -> record.
 
-A stage gives None to let a message pass, or a verdict that ends its way. Recording comes last, so a crash repeats a
-message (under the same key) rather than loses it. Messages of one borrower on one channel go out in their order, those
-of different borrowers side by side.
+A stage gives None to let a message pass, or a verdict that ends its way. The contact policy is asked at every try, and
+gives what the channel takes. Recording comes last, so a crash repeats a message (under the same key) rather than loses
+it. Staff read of one borrower on one channel in order; messages of different borrowers go out side by side.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import contextlib
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from tenacity import (
     AsyncRetrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     stop_any,
     stop_when_event_set,
@@ -26,8 +27,9 @@ from tenacity import (
 )
 
 from streams import clock
+from streams.consumers.channels.channel import AskedToWait, Parcel
 from streams.errors import Rejected, Unavailable
-from streams.stores.messages import Message, MessageStatus, Verdict
+from streams.stores.messages import STAFF, Message, MessageStatus, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,11 +37,13 @@ if TYPE_CHECKING:
 
     from streams.consumers.channels.channel import Channel
     from streams.metrics import Metrics
-    from streams.stores.messages import MessageStore
+    from streams.stores.messages import MessageStore, Then
 
 log = structlog.get_logger(__name__)
 
 Stage = Callable[[Message], Awaitable[Verdict | None]]
+Policy = Callable[[Message], Awaitable[Verdict | Parcel | None]]
+"""What may go out now; or why not; or None for a message that has come to its end meanwhile."""
 
 PASS_MESSAGES_MAX = 200
 SIDE_BY_SIDE_MAX = 16
@@ -63,6 +67,7 @@ _COUNTED = {
     MessageStatus.REJECTED: "failed",
     MessageStatus.REFUSED: "refused",
     MessageStatus.SUPERSEDED: "duplicate",
+    MessageStatus.EXPIRED: "expired",
 }
 
 
@@ -73,18 +78,19 @@ class Delivery:
         self,
         store: MessageStore,
         channels: Sequence[Channel],
-        policy: Stage,
+        policy: Policy,
         metrics: Metrics,
         *,
         now: Callable[[], datetime],
         partitions: Callable[[], Collection[int]],
         stop: asyncio.Event,
+        then: Then | None = None,
     ) -> None:
         self._store = store
         self._channels = {channel.name: channel for channel in channels}
         self._metrics = metrics
         self._now = now
-        self._partitions = partitions
+        self.partitions = partitions
         self._stop = stop
         self._news = asyncio.Event()
         self._resting: dict[str, datetime] = {}
@@ -96,7 +102,9 @@ class Delivery:
         self._gone: dict[tuple[str, str], int] = {}
         self._paused = False
         self._pause_read_at = -PAUSE_SECONDS
-        self._stages: tuple[Stage, ...] = (self._wait, self._dedup, policy, self._send)
+        self._policy = policy
+        self._then = then
+        self._stages: tuple[Stage, ...] = (self._wait, self._dedup, self._worth, self._send)
 
     def wake(self) -> None:
         """There is something new to send. Must be called in the loop's thread."""
@@ -138,7 +146,7 @@ class Delivery:
         if not awake or await self._is_paused():
             return 0
         due = await asyncio.to_thread(
-            self._store.due, channels=awake, partitions=self._partitions(), now=now, limit=PASS_MESSAGES_MAX
+            self._store.due, channels=awake, partitions=self.partitions(), now=now, limit=PASS_MESSAGES_MAX
         )
         self._overtaken = await asyncio.to_thread(self._store.overtaken, due)
         self._gone = {}
@@ -154,21 +162,21 @@ class Delivery:
         return sum(verdict.status is not MessageStatus.WAITING for _, verdict in verdicts)
 
     async def _in_order(self, lane: list[Message], gate: asyncio.Semaphore) -> list[tuple[Message, Verdict]]:
-        """Send one borrower's messages one after the other, up to the first that must wait."""
+        """Send one borrower's messages one after the other; those to staff up to the first that must wait."""
         verdicts = []
         async with gate:
             for message in lane:
                 verdict = await self._through_stages(message)
-                if verdict is None:
-                    break
-                verdicts.append((message, verdict))
-                await self._note(message, verdict)
-                if verdict.status is MessageStatus.WAITING:
+                if verdict is not None:
+                    verdicts.append((message, verdict))
+                    await self._note(message, verdict)
+                if message.audience == STAFF and (verdict is None or verdict.status is MessageStatus.WAITING):
                     break
         return verdicts
 
     async def _note(self, message: Message, verdict: Verdict) -> None:
-        self._metrics.notifications.labels(message.channel, _COUNTED[verdict.status]).inc()
+        outcome = "refused" if _is_put_off(verdict) else _COUNTED[verdict.status]
+        self._metrics.notifications.labels(message.channel, outcome).inc()
         self._unrecorded.append((message, verdict))
         if len(self._unrecorded) >= RECORD_MESSAGES:
             with contextlib.suppress(Unavailable):  # Kept, and recorded before anything else is sent.
@@ -178,7 +186,7 @@ class Delivery:
         """Write down what was sent. What cannot be written now is kept, so that an absent database repeats nothing."""
         async with self._recording:
             verdicts = self._unrecorded[:]
-            await asyncio.to_thread(self._store.record, verdicts)
+            await asyncio.to_thread(self._store.record, verdicts, self._then)
             del self._unrecorded[: len(verdicts)]
 
     async def _through_stages(self, message: Message) -> Verdict | None:
@@ -204,10 +212,15 @@ class Delivery:
             return Verdict(MessageStatus.SUPERSEDED, detail="a later revision has gone out")
         return None
 
+    async def _worth(self, message: Message) -> Verdict | None:
+        """A message whose time has passed helps nobody any more."""
+        if message.expires_at is not None and message.expires_at <= self._now():
+            return Verdict(MessageStatus.EXPIRED, detail="it was no longer worth sending")
+        return None
+
     async def _send(self, message: Message) -> Verdict:
-        channel = self._channels[message.channel]
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable),
+            retry=retry_if_exception(_passes_soon),
             wait=wait_exponential_jitter(
                 multiplier=RETRY_SECONDS_FIRST, max=RETRY_SECONDS_AT_ONCE_MAX, jitter=RETRY_SECONDS_FIRST
             ),
@@ -215,25 +228,40 @@ class Delivery:
             reraise=True,
         )
         try:
-            await retrying(channel.send, message.key, message.body)
+            refused: Verdict | None = await retrying(self._try, message)
         except Unavailable as away:
-            return self._again(message, str(away), _tries(retrying))
+            return self._again(message, away, _tries(retrying))
         except Rejected as no:
             log.warning("message_rejected", channel=message.channel, key=message.key, detail=str(no))
             return Verdict(MessageStatus.REJECTED, attempts=_tries(retrying), detail=str(no))
+        if refused is not None:
+            return replace(refused, attempts=_tries(retrying) - 1)
         self._gone[message.channel, message.episode_id] = message.revision
         return Verdict(MessageStatus.SENT, attempts=_tries(retrying), sent_at=self._now())
 
-    def _again(self, message: Message, detail: str, tries: int) -> Verdict:
+    async def _try(self, message: Message) -> Verdict | None:
+        """Ask the contact policy, and send what it gives; else its verdict."""
+        answer = await self._policy(message)
+        if answer is None:
+            raise _NotNow
+        if isinstance(answer, Verdict):
+            return answer
+        await self._channels[message.channel].send(answer)
+        return None
+
+    def _again(self, message: Message, away: Unavailable, tries: int) -> Verdict:
         pause = min(RETRY_SECONDS_MAX, 2.0 ** min(20, (message.attempts + tries) // ATTEMPTS_AT_ONCE))
         jittered = pause * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards nothing
-        not_before = self._now() + timedelta(seconds=jittered)
-        return Verdict(MessageStatus.WAITING, attempts=tries, detail=detail, not_before=not_before)
+        asked = away.seconds if isinstance(away, AskedToWait) else 0.0
+        not_before = self._now() + timedelta(seconds=max(asked, jittered))
+        return Verdict(MessageStatus.WAITING, attempts=tries, detail=str(away), not_before=not_before)
 
     def _rest(self, verdicts: Sequence[tuple[Message, Verdict]]) -> None:
         """Leave a channel alone for a while if nothing at all got through, so that an outage is not hammered."""
         through: Mapping[str, list[bool]] = defaultdict(list)
         for message, verdict in verdicts:
+            if _is_put_off(verdict):  # By the rules on contacts: the channel was not tried.
+                continue
             through[message.channel].append(verdict.status is not MessageStatus.WAITING)
         for channel, ends in through.items():
             self._passes_failed[channel] = 0 if any(ends) else self._passes_failed[channel] + 1
@@ -252,6 +280,15 @@ class Delivery:
 
 class _NotNow(Exception):  # noqa: N818 - a signal between stages
     """The message stays as it is."""
+
+
+def _passes_soon(fault: BaseException) -> bool:
+    return isinstance(fault, Unavailable) and not isinstance(fault, AskedToWait)
+
+
+def _is_put_off(verdict: Verdict) -> bool:
+    """Whether it waits because the contact policy said so: nothing was tried."""
+    return verdict.status is MessageStatus.WAITING and not verdict.attempts
 
 
 def _tries(retrying: AsyncRetrying) -> int:

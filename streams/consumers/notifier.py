@@ -1,7 +1,8 @@
 """The notifier's intake: alerts in, messages that wait to be sent out. `delivery` sends them.
 
 A live alert from severity `watch` (or as set) becomes one message on each channel; so does the end of an episode that
-staff were told of, and every alert about a source that has fallen silent. Shadow and history say nothing.
+staff were told of, and every alert about a source that has fallen silent. Shadow and history say nothing. What goes to
+borrowers is `borrower_messages`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.alerts import Alert
+    from streams.consumers.borrower_messages import BorrowerMessages
     from streams.consumers.channels.channel import Channel
     from streams.consumers.loop import Batch
     from streams.metrics import Metrics
@@ -39,6 +41,7 @@ class Notifier:
         *,
         now: Callable[[], datetime],
         notify_from: Severity = Severity.WATCH,
+        borrowers: BorrowerMessages | None = None,
         taken_down: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
@@ -46,6 +49,7 @@ class Notifier:
         self._metrics = metrics
         self._now = now
         self._notify_from = notify_from
+        self._borrowers = borrowers
         self._taken_down = taken_down
 
     def positions(self, topic: str) -> Mapping[int, int]:
@@ -60,9 +64,10 @@ class Notifier:
             wanted = self._wanted(batch.facts, told)
             messages = [self._message(alert, channel, batch) for alert in wanted for channel in self._channels]
             new = transaction.take_down(messages)
+            to_borrowers = self._borrowers.take(transaction, batch) if self._borrowers else 0
         duplicates = (len(messages) - new) // max(1, len(self._channels))
         self._count(handled=len(wanted) - duplicates, duplicates=duplicates, ignored=len(batch.facts) - len(wanted))
-        if new:
+        if new or to_borrowers:
             self._taken_down()
 
     def _wanted(self, alerts: Sequence[Alert], told: set[str]) -> list[Alert]:

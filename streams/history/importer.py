@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from schemas.codec import InvalidEvent, decode_mapping
-from streams.history.currencies import exponent
+from schemas.currencies import exponent
 from streams.history.exports import as_text, read_rows
 from streams.history.files import available_ms
 from streams.history.ordering import Pieces, merged, replacing

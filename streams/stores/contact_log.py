@@ -60,8 +60,13 @@ class ContactLog:
             return [_contact(row) for row in reading.execute(ordered)]
 
     def reserve(self, connection: Connection, contact: PastContact, source: str = NOTIFIER) -> None:
-        """Write a contact down before it is made: whoever checks the rules from now on counts it."""
+        """Write a contact down before it is made: whoever checks the rules from now on counts it.
+
+        Tried again later, it counts from then on: that is when the borrower may have been reached.
+        """
         note(connection, contact, source)
+        earlier = contact_log.c.at < contact.at
+        connection.execute(_one(contact).where(earlier).values(at=contact.at))
 
     def release(self, connection: Connection, contact: PastContact) -> None:
         """Take back what was written down of a contact that is certain not to have been made."""

@@ -11,21 +11,26 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import and_, delete, exists, func, or_, select, text
 
 from streams.stores import offsets
 from streams.stores.tables import messages, switches
 from streams.stores.upsert import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
 
     from streams.stores.database import Database
 
+    Then = Callable[[Connection, Sequence[tuple["Message", "Verdict"]]], None]
+    """What follows from verdicts, in the transaction that records them."""
+
 CONSUMER = "notifier"
+STAFF, BORROWER = "staff", "borrower"
+"""Whom a message is for."""
 PAUSED = "notifier_paused"
 
 
@@ -39,7 +44,9 @@ class MessageStatus(StrEnum):
     REFUSED = "refused"
     """The contact policy said no."""
     SUPERSEDED = "superseded"
-    """A later revision of the same episode had gone out before."""
+    """A later revision of the same episode had gone out before; or, to a borrower, the episode has moved on."""
+    EXPIRED = "expired"
+    """It was no longer worth sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +104,8 @@ class MessageTransaction:
 
     def take_down(self, new: Sequence[Message]) -> int:
         """Keep messages to be sent. How many were new: one whose key and channel are known is dropped."""
+        if not new:
+            return 0
         keys = select(messages.c.key, messages.c.channel).where(messages.c.key.in_([message.key for message in new]))
         known = {(row.key, row.channel) for row in self._connection.execute(keys)}
         rows = {(m.key, m.channel): _row(m) for m in new if (m.key, m.channel) not in known}
@@ -104,6 +113,62 @@ class MessageTransaction:
             statement = insert(self._connection, messages).on_conflict_do_nothing(index_elements=["key", "channel"])
             self._connection.execute(statement, list(rows.values()))
         return len(rows)
+
+    def steps_taken(self, episode_ids: Collection[str]) -> set[tuple[str, str]]:
+        """The steps of the episodes that have gone to the borrower or wait to."""
+        table = messages.c
+        query = select(table.episode_id, table.step).where(
+            table.episode_id.in_(episode_ids),
+            table.audience == BORROWER,
+            table.status.in_((MessageStatus.WAITING.value, MessageStatus.SENT.value)),
+        )
+        return {(row.episode_id, row.step) for row in self._connection.execute(query)}
+
+    def end_earlier(self, episode_id: str, revision: int, *, but: str | None) -> int:
+        """Nothing from before this revision goes to the borrower any more, save one step; how many waited."""
+        table = messages.c
+        ended = messages.update().where(
+            table.episode_id == episode_id,
+            table.audience == BORROWER,
+            table.status == MessageStatus.WAITING.value,
+            table.revision < revision,
+            table.step != (but or ""),
+        )
+        values = {"status": MessageStatus.SUPERSEDED.value, "detail": "the episode has moved on or is over"}
+        return self._connection.execute(ended.values(**values)).rowcount
+
+    def alone_with(self, borrower: str) -> None:
+        """No other transaction that asks so much goes on with this borrower until this one has ended."""
+        if self._connection.dialect.name == "postgresql":  # SQLite has one writer anyway.
+            self._connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtext(:room), hashtext(:borrower))"),
+                {"room": CONSUMER, "borrower": borrower},
+            )
+
+    def end(self, message: Message, verdict: Verdict) -> None:
+        """It ends here."""
+        row = messages.update().where(messages.c.number == message.number)
+        self._connection.execute(row.values(status=verdict.status.value, detail=verdict.detail))
+
+    def still_waits(self, message: Message) -> bool:
+        """Whether it is to go out even now. Until the end of the transaction nobody changes that."""
+        table = messages.c
+        query = select(table.status).where(table.number == message.number).with_for_update()
+        return self._connection.scalar(query) == MessageStatus.WAITING.value
+
+    def offered(self, borrower: str, step: str, since: datetime) -> bool:
+        """Whether this step waits to go to the borrower or went out since an instant."""
+        table = messages.c
+        query = select(table.number).where(
+            table.borrower == borrower,
+            table.audience == BORROWER,
+            table.step == step,
+            or_(
+                table.status == MessageStatus.WAITING.value,
+                and_(table.status == MessageStatus.SENT.value, table.sent_at >= since),
+            ),
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
 
 
 class MessageStore:
@@ -126,11 +191,12 @@ class MessageStore:
     def due(
         self, *, channels: Collection[str], partitions: Collection[int], now: datetime, limit: int
     ) -> list[Message]:
-        """Messages that may go out now, oldest first; none behind one of the same borrower that must wait yet."""
+        """Messages that may go out now, oldest first; none to staff behind one of the same borrower that must wait."""
         earlier = messages.alias()
         held_up = exists().where(
             earlier.c.borrower == messages.c.borrower,
             earlier.c.channel == messages.c.channel,
+            earlier.c.audience == STAFF,  # Staff read of an episode in its order; a borrower gets single steps.
             earlier.c.status == MessageStatus.WAITING.value,
             earlier.c.not_before > now,
             earlier.c.number < messages.c.number,
@@ -160,8 +226,8 @@ class MessageStore:
         with self.database.read() as connection:
             return set(connection.scalars(query))
 
-    def record(self, verdicts: Sequence[tuple[Message, Verdict]]) -> None:
-        """Write down what became of messages."""
+    def record(self, verdicts: Sequence[tuple[Message, Verdict]], then: Then | None = None) -> None:
+        """Write down what became of messages, and whatever follows from it, in one transaction."""
         if not verdicts:
             return
         with self.database.write() as connection:
@@ -170,7 +236,12 @@ class MessageStore:
                     "status": verdict.status.value,
                     "attempts": message.attempts + verdict.attempts,
                 }
-                connection.execute(messages.update().where(messages.c.number == message.number).values(**values))
+                row = messages.update().where(messages.c.number == message.number)
+                if verdict.status is MessageStatus.WAITING:  # What has come to its end in the meantime stays there.
+                    row = row.where(messages.c.status == MessageStatus.WAITING.value)
+                connection.execute(row.values(**values))
+            if then is not None:
+                then(connection, verdicts)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of messages by channel and status."""

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from schemas.alerts import Severity
+from streams.consumers.channels.channel import Parcel
 from streams.consumers.channels.outbox import FileOutbox
 from streams.consumers.channels.webhook import SignedWebhook
 from streams.consumers.notifier import idempotency_key
@@ -79,7 +80,7 @@ async def webhook(receiver: Receiver) -> AsyncIterator[SignedWebhook]:
 
 async def test_a_webhook_is_signed(webhook: SignedWebhook, receiver: Receiver) -> None:
     """The receiver's library accepts the signature, and sees the idempotency key as webhook-id."""
-    await webhook.send("staff-1", '{"type":"x"}')
+    await webhook.send(Parcel(key="staff-1", body='{"type":"x"}'))
 
     assert {"staff-1": 1} == receiver.accepted
 
@@ -104,7 +105,7 @@ async def test_answers_are_told_apart(
     receiver.answer = lambda: status
 
     with pytest.raises(fault, match=str(status)):
-        await webhook.send("staff-1", "{}")
+        await webhook.send(Parcel(key="staff-1", body="{}"))
 
 
 async def test_nobody_there_is_unavailable() -> None:
@@ -113,7 +114,7 @@ async def test_nobody_there_is_unavailable() -> None:
     await channel.start()
     try:
         with pytest.raises(Unavailable) as fault:
-            await channel.send("staff-1", "{}")
+            await channel.send(Parcel(key="staff-1", body="{}"))
     finally:
         await channel.stop()
 
@@ -149,8 +150,8 @@ async def test_the_outbox_overwrites_a_repeat(tmp_path: Path) -> None:
     outbox = FileOutbox(tmp_path / "out")
     await outbox.start()
 
-    await asyncio.gather(*(outbox.send(f"staff-{number}", "{}") for number in range(3)))
-    await outbox.send("staff-1", '{"again":1}')
+    await asyncio.gather(*(outbox.send(Parcel(key=f"staff-{number}", body="{}")) for number in range(3)))
+    await outbox.send(Parcel(key="staff-1", body='{"again":1}'))
 
     assert ["staff-0.json", "staff-1.json", "staff-2.json"] == sorted(p.name for p in (tmp_path / "out").iterdir())
     assert '{"again":1}\n' == (tmp_path / "out/staff-1.json").read_text()
@@ -171,4 +172,4 @@ async def test_an_outbox_that_goes_away_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "out").rmdir()
 
     with pytest.raises(Unavailable):
-        await outbox.send("staff-1", "{}")
+        await outbox.send(Parcel(key="staff-1", body="{}"))

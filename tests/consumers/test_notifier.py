@@ -242,7 +242,7 @@ async def test_nobody_but_staff_is_contacted(store: MessageStore) -> None:
 
     [message] = store.of_alert(str(alert().id))
     assert MessageStatus.REFUSED is message.status
-    assert "staff_only" in (message.detail or "")
+    assert "EWS_BORROWER_CHANNELS" in (message.detail or "")
     assert [] == pigeonhole.taken
 
 

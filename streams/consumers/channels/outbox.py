@@ -6,17 +6,20 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from streams.consumers.channels.channel import STAFF
 from streams.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from streams.consumers.channels.channel import Parcel
 
 
 class FileOutbox:
     """A directory that staff, or a program of theirs, reads. A file is there whole or not at all."""
 
     name = "outbox"
-    audience = "staff"
+    audience = STAFF
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -32,10 +35,10 @@ class FileOutbox:
                 f"the outbox {self._directory} cannot be written to ({fault.strerror}): change EWS_OUTBOX_DIR"
             ) from fault
 
-    async def send(self, key: str, body: str) -> None:
+    async def send(self, parcel: Parcel) -> None:
         """Write the file. Raises Unavailable."""
         try:
-            await asyncio.to_thread(self._write, key, body)
+            await asyncio.to_thread(self._write, parcel.key, parcel.body)
         except OSError as fault:
             raise Unavailable(f"the outbox {self._directory} cannot be written to now ({fault.strerror})") from fault
 

@@ -1,7 +1,7 @@
 """The webhook: an HTTPS POST signed by Standard Webhooks. The idempotency key is the `webhook-id`.
 
 Answers: 2xx is delivered; 408, 425, 429 and 5xx, a time-out or no connection is Unavailable; everything else, redirects
-too, is Rejected. The answer's body is not read into logs or records: it is the other side's.
+too, is Rejected.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from streams import clock
+from streams.consumers.channels.answers import check_again
+from streams.consumers.channels.channel import STAFF
 from streams.errors import Misconfigured, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from streams.consumers.channels.channel import Parcel
+
 SECONDS_MAX = 10.0
-AGAIN = frozenset({408, 425, 429})
-"""Refusals that pass: too slow, too early, too many."""
-SERVER_FAULT = 500
 
 
 class SignedWebhook:
     """One URL that gets every staff message."""
 
     name = "webhook"
-    audience = "staff"
+    audience = STAFF
 
     def __init__(self, url: str, secret: SecretStr) -> None:
         self._url = url
@@ -39,17 +40,17 @@ class SignedWebhook:
         """Open the connection pool."""
         self._client = httpx.AsyncClient(timeout=SECONDS_MAX, follow_redirects=False)
 
-    async def send(self, key: str, body: str) -> None:
+    async def send(self, parcel: Parcel) -> None:
         """Post the message. Raises Unavailable or Rejected."""
         assert self._client is not None, "not started"
+        headers = self._headers(parcel.key, parcel.body)
         try:
-            answer = await self._client.post(self._url, content=body.encode(), headers=self._headers(key, body))
+            answer = await self._client.post(self._url, content=parcel.body.encode(), headers=headers)
         except httpx.TransportError as fault:
             raise Unavailable(f"the webhook does not answer ({type(fault).__name__})") from fault
         if answer.is_success:
             return
-        if answer.status_code in AGAIN or answer.status_code >= SERVER_FAULT:
-            raise Unavailable(f"the webhook answers {answer.status_code}")
+        check_again(answer, "the webhook")
         raise Rejected(f"the webhook answers {answer.status_code}")
 
     async def stop(self) -> None:

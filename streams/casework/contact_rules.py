@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from streams.casework.contact import Address, ContactRecord, Holds, PastContact
-    from streams.casework.packs.model import Cap, Pack, Rule, Wait, Weekdays
+    from streams.casework.packs.model import Pack, Rule, Weekdays
 
     First = Callable[[datetime], datetime | None]
 
@@ -208,26 +208,27 @@ def _of_history(attempt: Attempt, past: Sequence[PastContact], pack: Pack, zone:
     """Caps and waits: they bind collection, and count every contact, service and future ones included."""
     for cap in pack.caps:
         if attempt.channel in cap.counts:
-            moments = sorted(one.at for one in past if one.channel in cap.counts and _counts(one, attempt, cap))
+            moments = sorted(one.at for one in _counted(past, cap.counts, cap.per, attempt))
             if len(moments) >= cap.contacts_max:
                 last = moments[-cap.contacts_max].astimezone(UTC)
                 yield _pack_rule(cap.name, pack, cap, _days_after(last, cap.days, cap.days, zone))
     for wait in pack.waits:
         if attempt.channel in wait.binds:
-            talks = [
-                one.reached_at
-                for one in past
-                if one.reached_at is not None and one.channel in wait.after and _counts(one, attempt, wait)
-            ]
+            counted = _counted(past, wait.after, wait.per, attempt)
+            talks = [one.reached_at for one in counted if one.reached_at is not None]
             if talks:
                 last = max(talks).astimezone(UTC)
                 first = _days_after(last, wait.days, wait.days + (wait.first_day == "next"), zone)
                 yield _pack_rule("after_conversation", pack, wait, first)
 
 
-def _counts(one: PastContact, attempt: Attempt, rule: Cap | Wait) -> bool:
-    """Whether a contact counts for this one. One of no known loan counts for every loan, and every one for it."""
-    return rule.per == "borrower" or one.loan is None or attempt.loan is None or one.loan == attempt.loan
+def _counted(
+    past: Sequence[PastContact], channels: frozenset[Channel], per: str, attempt: Attempt
+) -> Iterator[PastContact]:
+    """The contacts that count for this one. One of no known loan counts for every loan, and every one for it."""
+    every = per == "borrower" or attempt.loan is None
+    loans = (None, attempt.loan)
+    return (one for one in past if one.channel in channels and (every or one.loan in loans))
 
 
 def _house(rule: str, packs: Sequence[Pack], first: First) -> _Standing:

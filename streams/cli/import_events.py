@@ -39,7 +39,7 @@ def import_events(  # noqa: PLR0917 - Typer passes them by name
         ews import --map deploy/mappings/superlender.toml export.jsonl.gz --out events.jsonl --rejected rejected.txt
     """
     keep_apart((file, mapping), (out, rejected))
-    with _reporting(rejected, quiet=as_json) as report:
+    with reporting(rejected, quiet=as_json) as report:
         result = import_file(file, load_mapping(mapping), out, report)
     if as_json:
         typer.echo(json.dumps(result.as_dict()))
@@ -50,7 +50,7 @@ def import_events(  # noqa: PLR0917 - Typer passes them by name
 
 
 @contextmanager
-def _reporting(rejected: Path | None, *, quiet: bool) -> Iterator[Callable[[Refusal], None]]:
+def reporting(rejected: Path | None, *, quiet: bool) -> Iterator[Callable[[Refusal], None]]:
     """Where refusals go: all into the file, or else the first few to standard error."""
     if rejected:
         with replacing(rejected) as stream:

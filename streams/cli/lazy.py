@@ -24,6 +24,7 @@ COMMANDS = (
     Row("notifier", "notifier", "Send staff what alerts say."),
     Row("cases", "cases", "Open cases from alerts; list and show them."),
     Row("api", "api", "Serve the HTTP API and the console; make and end keys."),
+    Row("contacts", "contacts", "Keep how borrowers may be reached; ask the contact rules."),
     Row("topics", "topics", "Make and check the topics."),
     Row("policies", "policies", "Show, check and apply the detectors' settings."),
     Row("detectors", "detectors", "List the detectors, or explain one."),

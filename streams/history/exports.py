@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
 
@@ -13,12 +13,34 @@ from streams.errors import Misconfigured
 from streams.history.files import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from streams.history.mapping import Mapping
-
 FIELD_CHARS_MAX = 1_000_000
+
+
+class Layout(Protocol):
+    """How a file is written; a mapping says so of an export."""
+
+    @property
+    def format(self) -> str | None:
+        """`csv`, `jsonl`, or None for what the file's name says."""
+        ...
+
+    @property
+    def delimiter(self) -> str:
+        """Between the cells of a CSV."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """Of a CSV's text."""
+        ...
+
+    @property
+    def kind(self) -> str | None:
+        """A column that must be there."""
+        ...
 
 
 class Row(NamedTuple):
@@ -29,11 +51,15 @@ class Row(NamedTuple):
     fault: str | None = None
 
 
-def read_rows(path: Path, mapping: Mapping) -> Iterator[Row]:
-    """The rows of an export. Raises Misconfigured if the file cannot be read."""
+def _any_header(_: list[str]) -> None:
+    pass
+
+
+def read_rows(path: Path, layout: Layout, check_header: Callable[[list[str]], None] = _any_header) -> Iterator[Row]:
+    """The rows of an export; a CSV's header is checked first. Raises Misconfigured if the file cannot be read."""
     name = PurePath(path.name.removesuffix(".gz"))
-    wanted = mapping.format or ("csv" if name.suffix.lower() in {".csv", ".tsv", ".txt"} else "jsonl")
-    return _csv(path, mapping) if wanted == "csv" else _json_lines(path)
+    wanted = layout.format or ("csv" if name.suffix.lower() in {".csv", ".tsv", ".txt"} else "jsonl")
+    return _csv(path, layout, check_header) if wanted == "csv" else _json_lines(path)
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
@@ -46,13 +72,14 @@ def _json_lines(path: Path) -> Iterator[Row]:
         yield Row(number, columns) if isinstance(columns, dict) else Row(number, {}, "not a JSON object")
 
 
-def _csv(path: Path, mapping: Mapping) -> Iterator[Row]:
+def _csv(path: Path, layout: Layout, check_header: Callable[[list[str]], None]) -> Iterator[Row]:
     csv.field_size_limit(FIELD_CHARS_MAX)
-    reader = csv.reader(_decoded(path, mapping), delimiter=mapping.delimiter, strict=True)
+    reader = csv.reader(_decoded(path, layout), delimiter=layout.delimiter, strict=True)
     try:
         header = next(reader)
     except StopIteration:
         return
+    check_header(header)
     while True:
         first = reader.line_num + 1
         try:
@@ -70,19 +97,17 @@ def _row(line: int, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
         return Row(line, {}, f"{len(cells)} cells, the header has {len(header)}")
     if any("\udc80" <= char <= "\udcff" for cell in cells if not cell.isascii() for char in cell):
-        return Row(line, {}, "not text in the mapping's encoding")
+        return Row(line, {}, "not text in the encoding that is asked for")
     return Row(line, dict(zip(header, cells, strict=True)))
 
 
-def _decoded(path: Path, mapping: Mapping) -> Iterator[str]:
+def _decoded(path: Path, layout: Layout) -> Iterator[str]:
     for number, value in read_lines(path):
-        text = value.decode(mapping.encoding, "surrogateescape")
+        text = value.decode(layout.encoding, "surrogateescape")
         if number == 1:
             text = text.removeprefix("\ufeff")
-            if mapping.kind is not None and mapping.kind not in next(
-                csv.reader([text], delimiter=mapping.delimiter), []
-            ):
-                raise Misconfigured(f"{path}: the header has no column {mapping.kind!r}, which `kind` names")
+            if layout.kind is not None and layout.kind not in next(csv.reader([text], delimiter=layout.delimiter), []):
+                raise Misconfigured(f"{path}: the header has no column {layout.kind!r}, which `kind` names")
         yield f"{text}\n"
 
 

@@ -6,6 +6,7 @@ is there yet. Erasing a borrower takes the record and the addresses; the token s
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from streams.stores.contact_writing import Writing
 from streams.stores.upsert import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -109,14 +110,26 @@ class ContactStore:
 
     def put_all(self, incoming: Sequence[IncomingRecord], at: datetime, *, again: bool = False) -> list[Put]:
         """Add many in one transaction, all or none. What became of each, in order. Raises Misconfigured."""
+        with self.putting(at, again=again) as put:
+            return put(incoming)
+
+    @contextmanager
+    def putting(
+        self, at: datetime, *, again: bool = False
+    ) -> Iterator[Callable[[Sequence[IncomingRecord]], list[Put]]]:
+        """One transaction that takes any number of batches, committed at the end. Raises Misconfigured."""
         cipher = self._key()
-        with self.database.write() as connection:
-            _one_writer(connection)
-            self._keep_mark(connection)
+
+        def put(incoming: Sequence[IncomingRecord]) -> list[Put]:
             writing = Writing(connection, cipher, {record.borrower for record in incoming})
             done = [_put(connection, writing, record, at, again=again) for record in incoming]
             writing.write()
-        return done
+            return done
+
+        with self.database.write() as connection:
+            _one_writer(connection)
+            self._keep_mark(connection)
+            yield put
 
     def opt_out(self, borrower: str, channel: Channel | None, at: datetime, *, source: str) -> None:
         """No more on this channel, or on none at all. Holds for a borrower of whom nothing is known yet, too."""

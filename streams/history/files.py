@@ -100,7 +100,7 @@ def _events(path: Path | str, latest_ms: int | None) -> Iterator[FileEvent]:
     before: tuple[int, str, str] | None = None
     leading: list[tuple[int, bytes, dict[str, Any]]] = []
     for number, value in read_lines(path):
-        raw = _parsed(value)
+        raw = parsed(value)
         available = available_ms(raw)
         if available is not None and (latest_ms is None or available <= latest_ms):
             before = (available, _text(raw, "source"), _text(raw, "id"))
@@ -118,7 +118,8 @@ def _event(place: tuple[int, str, str], path: Path | str, line: int, value: byte
     return FileEvent(*place, str(path), line, value, _topic(raw), _key(raw))
 
 
-def _parsed(value: bytes) -> dict[str, Any]:
+def parsed(value: bytes) -> dict[str, Any]:
+    """The object of a line; an empty one for a line that holds none."""
     try:
         raw = orjson.loads(value)
     except orjson.JSONDecodeError:

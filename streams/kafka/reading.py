@@ -94,6 +94,15 @@ class TopicReader:
             self._consumer.resume(part)
         return Partition(self._consumer, part, begin, end)
 
+    async def offset_at(self, number: int, since_ms: int) -> int:
+        """Where the records of a partition with a timestamp from `since_ms` on begin. Raises Unavailable."""
+        part = TopicPartition(self._topic, number)
+        with _answering():
+            found = (await self._consumer.offsets_for_times({part: since_ms}))[part]
+            if found is not None:
+                return int(found.offset)
+            return int((await self._consumer.end_offsets([part]))[part])
+
 
 @contextlib.asynccontextmanager
 async def reading(settings: Settings, bare: str) -> AsyncIterator[TopicReader]:

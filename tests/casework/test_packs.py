@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +13,7 @@ from streams.casework.contact import Channel, Kind
 from streams.casework.packs import (
     HOUSE,
     Pack,
+    PackRow,
     describe,
     known_packs,
     load_packs,
@@ -22,9 +23,6 @@ from streams.casework.packs import (
 )
 from streams.errors import Misconfigured
 from tests.casework.contacting import record
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SIX_DAYS = {"mon", "tue", "wed", "thu", "fri", "sat"}
 GOOD = """
@@ -274,3 +272,24 @@ def _toml(value: object) -> str:
         return tomli_w.dumps(value if isinstance(value, dict) else {"x": value})
     except (TypeError, ValueError, AttributeError):
         return str(value)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "contact-rules.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_rule_as_it_is() -> None:
+    """Whoever changes a pack changes the page: each rule stands there with its source, its reading and its mark."""
+    told = [f"| {row.says} | {_source(row)} | {row.reading} |" for row in describe(known_packs().values())]
+    assert [] == [line for line in told if line.replace("| the house, under every pack |", "|") not in PAGE]
+
+
+def test_the_example_on_the_page_is_a_pack(tmp_path: Path) -> None:
+    """What the page shows can be copied."""
+    _, _, rest = PAGE.partition("```toml\n")
+    (tmp_path / "ours.toml").write_text(rest.partition("```")[0])
+    (pack,) = load_packs(["ours"], tmp_path)
+    assert all((pack.hours, pack.weekdays, pack.holidays, pack.caps, pack.waits, pack.consents, pack.notes))
+
+
+def _source(row: PackRow) -> str:
+    return f"{row.source} **unverified**" if row.unverified else row.source

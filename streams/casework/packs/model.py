@@ -30,6 +30,16 @@ CAP_DAYS_MAX = 60
 AT_AN_HOUR = frozenset(Channel) - {Channel.LETTER}
 """A letter arrives at no hour of the sender's choice; everything else does."""
 
+_SPOKEN = {
+    Channel.CALL: "calls",
+    Channel.SMS: "text messages",
+    Channel.EMAIL: "e-mails",
+    Channel.PUSH: "push messages",
+    Channel.LETTER: "letters",
+    Channel.VISIT: "visits",
+    Channel.CHAT: "chats",
+}
+
 
 def _no_number(value: object) -> object:
     """The time of day as TOML writes it; a bare number would silently be read as seconds."""
@@ -106,7 +116,7 @@ class Weekdays(Rule):
     @cached_property
     def says(self) -> str:
         """The days in one line."""
-        return f"contact on {', '.join(day for day in WEEKDAYS if day in self.allowed)} only"
+        return f"contact on {', '.join(day.capitalize() for day in WEEKDAYS if day in self.allowed)} only"
 
 
 class Holidays(Rule):
@@ -157,8 +167,8 @@ class Wait(Rule):
     def says(self) -> str:
         """The wait in one line."""
         return (
-            f"no {_listed(self.binds)} in the {self.days} days after a conversation by {_listed(self.after)}"
-            f" per {self.per}"
+            f"no {_listed(self.binds)} in the {self.days} days after a conversation"
+            f" ({_listed(self.after)}), per {self.per}"
         )
 
 
@@ -246,4 +256,4 @@ class Pack(BaseModel):
 
 
 def _listed(channels: frozenset[Channel]) -> str:
-    return " or ".join(channel for channel in Channel if channel in channels)
+    return " or ".join(_SPOKEN[channel] for channel in Channel if channel in channels)

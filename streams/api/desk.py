@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from streams.errors import Conflict
+from schemas.alerts import Severity
+from schemas.outcomes import Verdict
+from streams.api import cursors
+from streams.casework.acting import act
+from streams.casework.actions import Assign
+from streams.casework.changes import gather
+from streams.errors import Conflict, NotFound, Stale
+from streams.stores import case_lists as lists
+from streams.stores import requests
+from streams.stores.case import Changes, Stage
+from streams.stores.cases import CaseStore
+from streams.stores.contact_log import ContactLog
+from streams.stores.outcomes import OutcomeStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from schemas.alerts import Severity
+    from sqlalchemy import Connection
+
     from streams.casework.actions import Action
     from streams.casework.contact import PastContact
     from streams.casework.ladder import Ladder
     from streams.casework.roles import Actor
-    from streams.stores.case import AuditLine, Case, CaseState, Episode, Stage
+    from streams.stores.case import AuditLine, Case, CaseState, Episode
+    from streams.stores.cases import CaseFile as StoredFile
+    from streams.stores.cases import CaseTransaction
+    from streams.stores.contact_log import PastRefusal
     from streams.stores.database import Database
     from streams.stores.work import Approval, Judgement, Note, Plan, Promise
 
 Item = TypeVar("Item")
 PAGE_DEFAULT = 50
 PAGE_MAX = 500
+CONTACTS_SHOWN = timedelta(days=400)
+"""How far back a borrower's file shows contacts: as long as bureau events are taken."""
 
 
 class Answered(Conflict):
@@ -44,7 +63,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFile:
-    """A case with all that belongs to it."""
+    """A case with all that belongs to it; lists of what was done have the oldest first."""
 
     case: Case
     episodes: tuple[Episode, ...] = ()
@@ -131,7 +150,7 @@ class BorrowerFile:
     promises: tuple[Promise, ...] = ()
     plans: tuple[Plan, ...] = ()
     contacts: tuple[PastContact, ...] = ()
-    refusals: tuple[object, ...] = ()
+    refusals: tuple[PastRefusal, ...] = ()
     messages: tuple[object, ...] = ()
 
 
@@ -147,36 +166,129 @@ class Desk:
         self, case_id: str, action: Action, actor: Actor, *, version: int | None, reply: Reply | None = None
     ) -> CaseFile:
         """Do it, in one transaction. Raises NotFound, NotAllowed, Conflict, Stale (another version) or Unavailable."""
-        raise NotImplementedError
+        now = self.now()
+        with CaseStore(self.database).begin() as transaction:
+            if reply is not None:
+                self._claim(transaction, reply, now)
+            book = transaction.book_of(case_id)
+            assert book.case is not None
+            if version is not None and version != book.case.version:
+                raise Stale(f"the case is at version {book.case.version} by now: read it again")
+            staff = transaction.staff() if isinstance(action, Assign) else {}
+            changes = Changes()
+            gather(changes, act(book, action, actor, now, self.ladder, staff=staff))
+            transaction.save(changes)
+            file = self._whole(transaction.file(case_id), transaction.connection)
+            if reply is not None:
+                self._finish(transaction, reply, file)
+            return file
 
     def case(self, case_id: str) -> CaseFile:
         """A case with everything. Raises NotFound."""
-        raise NotImplementedError
+        return self._whole(CaseStore(self.database).file(case_id))
 
     def cases(self, query: CaseQuery) -> Page[Case]:
-        """Open cases by when they are due (paused ones last), or ended ones, the latest first."""
-        raise NotImplementedError
+        """Open cases by when they are due (paused ones last), or ended ones, the latest first. Raises Rejected."""
+        limit = min(max(query.limit, 1), PAGE_MAX)
+        narrowed = lists.narrowing(
+            state=query.state and query.state.value,
+            stage=query.stage and query.stage.value,
+            owner=query.owner,
+            tier=query.tier,
+            severity=query.severity and query.severity.value,
+            borrower=query.borrower,
+        )
+        if query.overdue_only:
+            narrowed.append(lists.overdue(self.now()))
+        with self.database.read() as connection:
+            if query.closed:
+                ended = lists.ended_cases(connection, narrowed, cursors.ended(query.cursor), limit + 1)
+                return _page(ended, limit, cursors.of_ended)
+            found = lists.open_cases(connection, narrowed, cursors.place(query.cursor), limit + 1)
+            return _page(found, limit, cursors.of_open)
 
     def inbox(self, query: InboxQuery) -> Page[Episode]:
-        """Open episodes, the most severe first, then the latest."""
-        raise NotImplementedError
+        """Open episodes, the most severe first, then the latest. Raises Rejected for a cursor of something else."""
+        limit = min(max(query.limit, 1), PAGE_MAX)
+        severities = [query.severity] if query.severity else sorted(Severity, key=lambda each: -each.rank)
+        with self.database.read() as connection:
+            found = lists.open_episodes(
+                connection,
+                severities=severities,
+                detector=query.detector,
+                in_case=query.in_case,
+                after=cursors.row(query.cursor),
+                limit=limit + 1,
+            )
+        return _page(found, limit, cursors.of_episode)
 
     def board(self, limit_per_stage: int = 20) -> Mapping[Stage, Column]:
         """The open cases by stage."""
-        raise NotImplementedError
+        with self.database.read() as connection:
+            counts = lists.by_stage(connection)
+            return {
+                stage: Column(
+                    counts.get(stage, 0),
+                    tuple(lists.open_cases(connection, lists.narrowing(stage=stage.value), None, limit_per_stage))
+                    if limit_per_stage and counts.get(stage)
+                    else (),
+                )
+                for stage in Stage
+            }
 
     def approvals(self) -> list[Approval]:
         """Requests for hard steps that wait for a supervisor, the oldest first."""
-        raise NotImplementedError
+        with self.database.read() as connection:
+            return lists.waiting_approvals(connection, PAGE_MAX)
 
     def precision(self) -> list[Precision]:
         """The live precision of each detector that somebody has judged."""
-        raise NotImplementedError
+        return [
+            Precision(detector, *(verdicts.get(verdict.value, 0) for verdict in Verdict))
+            for detector, verdicts in OutcomeStore(self.database).counts().items()
+        ]
 
     def borrower(self, token: str) -> BorrowerFile:
         """All about a borrower. Raises NotFound."""
-        raise NotImplementedError
+        with self.database.read() as connection:
+            cases, episodes, promises, plans = lists.of_borrower(connection, token)
+        if not cases and not episodes:
+            raise NotFound("there is no borrower of that token with an alert or a case")
+        log = ContactLog(self.database)
+        return BorrowerFile(
+            borrower=token,
+            cases=tuple(cases),
+            episodes=tuple(episodes),
+            promises=tuple(promises),
+            plans=tuple(plans),
+            contacts=tuple(log.past(token, self.now() - CONTACTS_SHOWN)),
+            refusals=tuple(log.refusals(token)),
+        )
 
     def changes_since(self, number: int) -> tuple[int, list[str]]:
         """The number of the last audit line, and the cases that lines after `number` are about."""
-        raise NotImplementedError
+        with self.database.read() as connection:
+            return lists.changed_since(connection, number)
+
+    def _whole(self, kept: StoredFile, connection: Connection | None = None) -> CaseFile:
+        """With the contacts of the borrower, which other processes know too."""
+        since = self.now() - CONTACTS_SHOWN
+        past = ContactLog(self.database).past(kept.case.borrower, since, connection=connection)
+        mine = {name: getattr(kept, name) for name in type(kept).__dataclass_fields__}
+        return CaseFile(**mine, contacts=tuple(past))
+
+    @staticmethod
+    def _claim(transaction: CaseTransaction, reply: Reply, now: datetime) -> None:
+        if not requests.claim(transaction.connection, reply.account, reply.key, reply.fingerprint, at=now):
+            raise Answered("this request was answered already")
+
+    @staticmethod
+    def _finish(transaction: CaseTransaction, reply: Reply, file: CaseFile) -> None:
+        answer = requests.Answer(reply.fingerprint, *reply.render(file))
+        requests.finish(transaction.connection, reply.account, reply.key, answer)
+
+
+def _page(found: Sequence[Item], limit: int, cursor: Callable[[Item], str]) -> Page[Item]:
+    """One more than asked for was read, which tells whether there is a next page."""
+    items = tuple(found[:limit])
+    return Page(items, cursor(items[-1]) if len(found) > limit else None)

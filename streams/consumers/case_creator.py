@@ -95,6 +95,7 @@ def _gather(changes: Changes, decision: Decision, alert: Alert) -> None:
         changes.cases[decision.case.case_id] = decision.case
     for episode in decision.episodes:
         changes.add_episode(episode)
+    changes.promises.update({promise.promise_id: promise for promise in decision.promises})
     changes.entries.extend(decision.entries)
     changes.applied.append(
         Applied(

@@ -10,7 +10,7 @@ who can write everything (all hashes anew, and the head) has done, only a copy o
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from sqlalchemy import select
 from streams.stores.case import AuditLine, canonical
 from streams.stores.tables import audit, audit_head
 from streams.stores.upsert import insert
+from streams.stores.work_tables import notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,8 +86,16 @@ def head_of(connection: Connection) -> Head:
     return Head(0, GENESIS) if row is None else Head(row.number, row.hash)
 
 
-def verify(connection: Connection, digests: dict[str, str]) -> Iterator[str]:
-    """What is wrong with the chain, a sentence each. Fills `digests` with the last one of each case."""
+@dataclass(slots=True)
+class Vouched:
+    """What the trail says of everything else: the last digest of each case, the hash of each note."""
+
+    cases: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def verify(connection: Connection, vouched: Vouched) -> Iterator[str]:
+    """What is wrong with the chain, a sentence each. Fills `vouched`."""
     before = Head(0, GENESIS)
     for row in _rows(connection):
         if row.number != before.number + 1:
@@ -95,11 +104,35 @@ def verify(connection: Connection, digests: dict[str, str]) -> Iterator[str]:
         if chained(before.hash, line) != row.hash:
             yield f"line {row.number} of the audit trail (case {row.case_id}) is not what was written"
         if row.case_digest:
-            digests[row.case_id] = row.case_digest
+            vouched.cases[row.case_id] = row.case_digest
+        if "note_id" in row.detail and "sha256" in row.detail:
+            vouched.notes[row.detail["note_id"]] = row.detail["sha256"]
         before = Head(row.number, row.hash)
     head = head_of(connection)
     if head != before:
         yield f"the audit trail ends at line {before.number}, its head says line {head.number} or has another hash"
+
+
+def verify_notes(connection: Connection, vouched: Vouched) -> Iterator[str]:
+    """Which notes are not as they were written. The text of one that was erased is gone, and nothing else of it."""
+    left = dict(vouched.notes)
+    for row in _notes(connection):
+        expected = left.pop(row.note_id, None)
+        erased = row.erased_at is not None and not row.text
+        if expected is None or not (erased or hashlib.sha256(row.text.encode()).hexdigest() == expected):
+            yield f"note {row.note_id} (case {row.case_id}) is not what was written"
+    yield from (f"note {note_id} of the audit trail is gone" for note_id in left)
+
+
+def _notes(connection: Connection) -> Iterator[Row[Any]]:
+    after = ""
+    while True:
+        query = select(notes).where(notes.c.note_id > after).order_by(notes.c.note_id).limit(VERIFY_ROWS)
+        rows = connection.execute(query).all()
+        yield from rows
+        if len(rows) < VERIFY_ROWS:
+            return
+        after = rows[-1].note_id
 
 
 def _rows(connection: Connection) -> Iterator[Row[Any]]:

@@ -1,33 +1,52 @@
-"""Reading and writing cases. A `CaseTransaction` moves cases, audit lines and offset together or not at all."""
+"""Reading and writing cases. A `CaseTransaction` moves cases, audit lines, events and offset together or not at all.
+
+The open cases that a transaction reads are locked until its end, in the order of their ids: what an alert, a person and
+time do to one case at the same moment is done one after the other, each on what the one before left.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, true
+from sqlalchemy.exc import IntegrityError
 
 from schemas.alerts import AlertStatus
+from streams.errors import NotFound, Unavailable
 from streams.stores import audit as trail
-from streams.stores import offsets
-from streams.stores.case import Book, Case, digest, of_case
-from streams.stores.rows import case_from, case_row, episode_from, episode_row, loan_from
+from streams.stores import offsets, outbox
+from streams.stores.case import Book, Case, Episode, digest, of_case
+from streams.stores.case_reading import (
+    Work,
+    every_case,
+    pages,
+    read_cases,
+    read_episodes,
+    read_judgements,
+    read_notes,
+    read_work,
+)
+from streams.stores.outcomes import OutcomeTransaction
+from streams.stores.rows import case_row, episode_from, episode_row, plan_row, work_row
 from streams.stores.tables import applied_alerts, case_loans, cases, episodes
 from streams.stores.upsert import upsert
+from streams.stores.work_tables import accounts, approvals, notes, plans, promises
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection
 
-    from streams.stores.case import AuditLine, CaseLoan, CaseState, Changes, Episode, Stage
+    from streams.stores.case import AuditLine, CaseState, Changes, Stage
     from streams.stores.database import Database
+    from streams.stores.work import Approval, Judgement, Note, Plan, Promise
 
 CONSUMER = "case_creator"
 OPEN_STATUSES = (AlertStatus.OPENED, AlertStatus.ESCALATED)
-PAGE = 500
-"""Values that one IN list holds; far below what any database allows."""
+ONE_OPEN = "uq_cases_open_borrower"
+"""The index that keeps one open case per borrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,12 @@ class CaseFile:
     case: Case
     episodes: tuple[Episode, ...]
     history: tuple[AuditLine, ...]
+    promises: tuple[Promise, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    notes: tuple[Note, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    """All of them the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,59 +77,121 @@ class CaseTransaction:
     """The reads and writes of one transaction. Comes from `CaseStore.begin`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def advance(self, topic: str, partition: int, *, start: int, end: int) -> None:
         """Move the consumed offset; call it first. Raises OffsetMovedError."""
-        offsets.advance(self._connection, CONSUMER, topic, partition, start=start, end=end)
+        offsets.advance(self.connection, CONSUMER, topic, partition, start=start, end=end)
 
     def applied(self, alert_ids: Collection[str]) -> set[str]:
         """Those of the alerts that were taken up before."""
         column = applied_alerts.c.alert_id
-        return {
-            i for page in _pages(alert_ids) for i in self._connection.scalars(select(column).where(column.in_(page)))
-        }
+        return {i for page in pages(alert_ids) for i in self.connection.scalars(select(column).where(column.in_(page)))}
 
-    def books(self, borrowers: Collection[str], episode_ids: Collection[str]) -> dict[str, Book]:
-        """The book of each borrower: the open case, its episodes, loose open ones, those of `episode_ids`."""
+    def books(self, borrowers: Collection[str], episode_ids: Collection[str] = ()) -> dict[str, Book]:
+        """The book of each borrower: the open case, locked, its episodes, loose open ones, those of `episode_ids`."""
         held = {case.borrower: case for case in self._open_cases(borrowers)}
+        case_ids = [case.case_id for case in held.values()]
         latest: dict[str, dict[str, Episode]] = {borrower: {} for borrower in borrowers}
-        for episode in self._episodes(borrowers, episode_ids, [case.case_id for case in held.values()]):
+        for episode in self._episodes(borrowers, episode_ids, case_ids):
             known = latest.setdefault(episode.borrower, {}).get(episode.episode_id)
-            if known is None or (episode.revision, episode.case_id or "") > (known.revision, known.case_id or ""):
+            if known is None or _newer(episode, known, case_ids):
                 latest[episode.borrower][episode.episode_id] = episode
-        return {borrower: Book(borrower, held.get(borrower), latest[borrower]) for borrower in borrowers}
+        work, dead = read_work(self.connection, case_ids), self._deceased(borrowers)
+        return {each: _book(each, held.get(each), latest[each], work, deceased=each in dead) for each in borrowers}
+
+    def book_of(self, case_id: str) -> Book:
+        """The book with this case, open or ended, locked until the end. Raises NotFound."""
+        query = select(cases).where(cases.c.case_id == case_id).with_for_update()
+        case = next(iter(read_cases(self.connection, query)), None)
+        if case is None:
+            raise NotFound("there is no such case")
+        if case.closed_at is None:
+            return self.books([case.borrower])[case.borrower]
+        held = {episode.episode_id: episode for episode in read_episodes(self.connection, [case_id])}
+        work, dead = read_work(self.connection, [case_id]), self._deceased([case.borrower])
+        book = _book(case.borrower, case, held, work, deceased=bool(dead))
+        return _with_since(book, self._since(held), self._open_of(case.borrower))
+
+    def file(self, case_id: str) -> CaseFile:
+        """A case with all that belongs to it, as it is within this transaction. Raises NotFound."""
+        return _file_of(self.connection, case_id)
+
+    def staff(self) -> dict[str, int]:
+        """The collectors who take cases, each with the number of their open ones."""
+        open_ones = (cases.c.owner == accounts.c.account) & cases.c.closed_at.is_(None)
+        query = (
+            select(accounts.c.account, func.count(cases.c.case_id).label("number"))
+            .select_from(accounts.outerjoin(cases, open_ones))
+            .where(accounts.c.role == "collector", accounts.c.takes_cases == true(), accounts.c.revoked_at.is_(None))
+            .group_by(accounts.c.account)
+        )
+        return {row.account: row.number for row in self.connection.execute(query)}
 
     def save(self, changes: Changes) -> None:
-        """Write cases, episodes, audit lines and applied alerts."""
-        upsert(self._connection, cases, [case_row(case) for case in changes.cases.values()])
-        for page in _pages(changes.cases):
-            self._connection.execute(delete(case_loans).where(case_loans.c.case_id.in_(page)))
+        """Write cases, episodes, what people made, audit lines, applied alerts and events that wait."""
+        upsert(self.connection, cases, [case_row(case) for case in changes.cases.values()])
+        for page in pages(changes.cases):
+            self.connection.execute(delete(case_loans).where(case_loans.c.case_id.in_(page)))
         loans = [{"case_id": case.case_id, **asdict(loan)} for case in changes.cases.values() for loan in case.loans]
-        upsert(self._connection, case_loans, loans)
-        for page in _pages(changes.attached):
+        upsert(self.connection, case_loans, loans)
+        for page in pages(changes.attached):
             loose = (episodes.c.episode_id.in_(page), episodes.c.case_id == "")
-            self._connection.execute(delete(episodes).where(*loose))
-        upsert(self._connection, episodes, [episode_row(episode) for episode in changes.episodes.values()])
+            self.connection.execute(delete(episodes).where(*loose))
+        upsert(self.connection, episodes, [episode_row(episode) for episode in changes.episodes.values()])
+        self._save_work(changes)
         if changes.applied:
-            self._connection.execute(applied_alerts.insert(), [asdict(alert) for alert in changes.applied])
-        trail.append(self._connection, changes.entries)
+            self.connection.execute(applied_alerts.insert(), [asdict(alert) for alert in changes.applied])
+        trail.append(self.connection, changes.entries)
+        outbox.add(self.connection, changes.outgoing)
+
+    def _save_work(self, changes: Changes) -> None:
+        upsert(self.connection, promises, [work_row(promise) for promise in changes.promises.values()])
+        upsert(self.connection, approvals, [work_row(approval) for approval in changes.approvals.values()])
+        upsert(self.connection, plans, [plan_row(plan) for plan in changes.plans.values()])
+        upsert(self.connection, notes, [work_row(note) for note in changes.notes.values()])
+        OutcomeTransaction(self.connection).keep(list(changes.judgements.values()))
 
     def _open_cases(self, borrowers: Collection[str]) -> Iterator[Case]:
-        for page in _pages(borrowers):
+        for page in pages(sorted(borrowers)):
             query = select(cases).where(cases.c.borrower.in_(page), cases.c.closed_at.is_(None))
-            yield from _read_cases(self._connection, query)
+            yield from read_cases(self.connection, query.order_by(cases.c.case_id).with_for_update())
 
     def _episodes(
         self, borrowers: Collection[str], episode_ids: Collection[str], case_ids: Collection[str]
     ) -> Iterator[Episode]:
         wanted = (
-            *(episodes.c.borrower.in_(page) & episodes.c.status.in_(OPEN_STATUSES) for page in _pages(borrowers)),
-            *(episodes.c.episode_id.in_(page) for page in _pages(episode_ids)),
-            *(episodes.c.case_id.in_(page) for page in _pages(case_ids)),
+            *(episodes.c.borrower.in_(page) & episodes.c.status.in_(OPEN_STATUSES) for page in pages(borrowers)),
+            *(episodes.c.episode_id.in_(page) for page in pages(episode_ids)),
+            *(episodes.c.case_id.in_(page) for page in pages(case_ids)),
         )
         for condition in wanted:
-            yield from map(episode_from, self._connection.execute(select(episodes).where(condition)))
+            yield from map(episode_from, self.connection.execute(select(episodes).where(condition)))
+
+    def _since(self, held: Mapping[str, Episode]) -> tuple[Episode, ...]:
+        """The latest revisions of these episodes, where they are later than the case's own."""
+        latest = dict(held)
+        for page in pages(held):
+            query = select(episodes).where(episodes.c.episode_id.in_(page))
+            for episode in map(episode_from, self.connection.execute(query)):
+                if episode.revision > latest[episode.episode_id].revision:
+                    latest[episode.episode_id] = episode
+        return tuple(episode for name, episode in sorted(latest.items()) if episode is not held[name])
+
+    def _deceased(self, borrowers: Collection[str]) -> set[str]:
+        return {
+            borrower
+            for page in pages(borrowers)
+            for borrower in self.connection.scalars(
+                select(cases.c.borrower).where(
+                    cases.c.borrower.in_(page), cases.c.deceased == true(), cases.c.closed_at.isnot(None)
+                )
+            )
+        }
+
+    def _open_of(self, borrower: str) -> str | None:
+        query = select(cases.c.case_id).where(cases.c.borrower == borrower, cases.c.closed_at.is_(None))
+        return self.connection.scalar(query)
 
 
 class CaseStore:
@@ -116,13 +203,23 @@ class CaseStore:
     @contextmanager
     def begin(self) -> Iterator[CaseTransaction]:
         """One transaction, committed at the end. Raises Unavailable, and then nothing was written."""
-        with self.database.write() as connection:
-            yield CaseTransaction(connection)
+        try:
+            with self.database.write() as connection:
+                yield CaseTransaction(connection)
+        except IntegrityError as clash:
+            if ONE_OPEN not in str(clash.orig) and "cases.borrower" not in str(clash.orig):
+                raise
+            raise Unavailable("a case of the same borrower was opened at the same moment: try again") from clash
 
     def positions(self, topic: str) -> Mapping[int, int]:
         """The next offset of each partition of the alerts topic."""
         with self.database.read() as connection:
             return offsets.positions(connection, CONSUMER, topic)
+
+    def book(self, borrower: str) -> Book:
+        """What is open of a borrower, as it is now: for who only looks."""
+        with self.database.read() as connection:
+            return _Reading(connection).books([borrower])[borrower]
 
     def listed(self, *, state: CaseState | None = None, stage: Stage | None = None, limit: int = 50) -> list[Case]:
         """Cases, the most urgent first: open ones by due time, then closed ones, the latest first."""
@@ -134,18 +231,18 @@ class CaseStore:
         if stage is not None:
             query = query.where(cases.c.stage == stage)
         with self.database.read() as connection:
-            return _read_cases(connection, query.limit(limit))
+            return read_cases(connection, query.limit(limit))
 
     def files_of(self, case_or_borrower: str) -> list[CaseFile]:
         """The case of that id, or every case of that borrower, the latest first."""
         query = select(cases).where(or_(cases.c.case_id == case_or_borrower, cases.c.borrower == case_or_borrower))
         with self.database.read() as connection:
-            found = _read_cases(connection, query.order_by(cases.c.opened_at.desc(), cases.c.case_id))
-            held = _read_episodes(connection, [case.case_id for case in found])
-            return [
-                CaseFile(case, tuple(of_case(case.case_id, held)), tuple(trail.lines_of(connection, case.case_id)))
-                for case in found
-            ]
+            return files(connection, read_cases(connection, query.order_by(cases.c.opened_at.desc(), cases.c.case_id)))
+
+    def file(self, case_id: str) -> CaseFile:
+        """A case with all that belongs to it. Raises NotFound."""
+        with self.database.read() as connection:
+            return _file_of(connection, case_id)
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of cases by state and stage."""
@@ -153,55 +250,90 @@ class CaseStore:
         with self.database.read() as connection:
             return {(state, stage): number for state, stage, number in connection.execute(query)}
 
-    def verify(self) -> Verdict:
-        """Check every line of the audit trail, and every case against the trail."""
+    def unowned(self, limit: int) -> list[str]:
+        """Borrowers whose open case nobody has, the most urgent first."""
+        query = select(cases.c.borrower).where(cases.c.owner.is_(None), cases.c.closed_at.is_(None))
         with self.database.read() as connection:
-            digests: dict[str, str] = {}
-            faults = list(trail.verify(connection, digests))
+            return list(connection.scalars(query.order_by(cases.c.due_at, cases.c.case_id).limit(limit)))
+
+    def verify(self) -> Verdict:
+        """Check every line of the audit trail, and every case and note against the trail."""
+        with self.database.read() as connection:
+            vouched = trail.Vouched()
+            faults = list(trail.verify(connection, vouched))
             checked = 0
-            for case, held in _all(connection):
+            for case, held, work in every_case(connection):
                 checked += 1
-                if digests.pop(case.case_id, None) != digest(case, held):
+                found = digest(case, held, work.promises, work.approvals, work.plans)
+                if vouched.cases.pop(case.case_id, None) != found:
                     faults.append(f"case {case.case_id} is not as the audit trail left it")
-            faults += [f"case {case_id} of the audit trail is gone" for case_id in digests]
+            faults += [f"case {case_id} of the audit trail is gone" for case_id in vouched.cases]
+            faults += trail.verify_notes(connection, vouched)
             return Verdict(tuple(faults), checked, trail.head_of(connection))
 
 
-def _all(connection: Connection) -> Iterator[tuple[Case, list[Episode]]]:
-    after = ""
-    while True:
-        page = _read_cases(
-            connection, select(cases).where(cases.c.case_id > after).order_by(cases.c.case_id).limit(PAGE)
-        )
-        held = _read_episodes(connection, [case.case_id for case in page])
-        by_case: dict[str, list[Episode]] = {}
-        for episode in held:
-            by_case.setdefault(episode.case_id or "", []).append(episode)
-        yield from ((case, by_case.get(case.case_id, [])) for case in page)
-        if len(page) < PAGE:
-            return
-        after = page[-1].case_id
+class _Reading(CaseTransaction):
+    """The same reads without a lock, where nothing is written."""
+
+    def _open_cases(self, borrowers: Collection[str]) -> Iterator[Case]:
+        for page in pages(borrowers):
+            query = select(cases).where(cases.c.borrower.in_(page), cases.c.closed_at.is_(None))
+            yield from read_cases(self.connection, query)
 
 
-def _read_cases(connection: Connection, query: Select[Any]) -> list[Case]:
-    rows = connection.execute(query).all()
-    loans: dict[str, list[CaseLoan]] = {row.case_id: [] for row in rows}
-    for page in _pages(loans):
-        for row in connection.execute(
-            select(case_loans).where(case_loans.c.case_id.in_(page)).order_by(case_loans.c.loan)
-        ):
-            loans[row.case_id].append(loan_from(row))
-    return [case_from(row, tuple(loans[row.case_id])) for row in rows]
-
-
-def _read_episodes(connection: Connection, case_ids: Sequence[str]) -> list[Episode]:
+def files(connection: Connection, found: Iterable[Case]) -> list[CaseFile]:
+    """These cases with all that belongs to them."""
+    every = list(found)
+    case_ids = [case.case_id for case in every]
+    held, work = read_episodes(connection, case_ids), read_work(connection, case_ids)
+    written, judged = read_notes(connection, case_ids), read_judgements(connection, case_ids)
     return [
-        episode_from(row)
-        for page in _pages(case_ids)
-        for row in connection.execute(select(episodes).where(episodes.c.case_id.in_(page)))
+        CaseFile(
+            case,
+            tuple(of_case(case.case_id, held)),
+            tuple(trail.lines_of(connection, case.case_id)),
+            promises=tuple(sorted(work[case.case_id].promises, key=lambda p: (p.made_at, p.promise_id))),
+            approvals=tuple(sorted(work[case.case_id].approvals, key=lambda a: (a.requested_at, a.approval_id))),
+            plans=tuple(sorted(work[case.case_id].plans, key=lambda p: (p.agreed_at, p.plan_id))),
+            notes=tuple(sorted(written[case.case_id], key=lambda n: (n.at, n.note_id))),
+            judgements=tuple(sorted(judged[case.case_id], key=lambda j: (j.decided_at, j.episode_id))),
+        )
+        for case in every
     ]
 
 
-def _pages(values: Iterable[str]) -> Iterator[list[str]]:
-    every = list(values)
-    return (every[start : start + PAGE] for start in range(0, len(every), PAGE))
+def _file_of(connection: Connection, case_id: str) -> CaseFile:
+    found = files(connection, read_cases(connection, select(cases).where(cases.c.case_id == case_id)))
+    if not found:
+        raise NotFound("there is no such case")
+    return found[0]
+
+
+def _newer(one: Episode, other: Episode, open_cases: Collection[str]) -> bool:
+    """Which of two rows of an episode counts: the later revision, of equal ones that of the open case."""
+    return _age(one, open_cases) > _age(other, open_cases)
+
+
+def _age(episode: Episode, open_cases: Collection[str]) -> tuple[int, bool, str]:
+    return episode.revision, episode.case_id in open_cases, episode.case_id or ""
+
+
+def _book(
+    borrower: str, case: Case | None, held: Mapping[str, Episode], work: Mapping[str, Work], *, deceased: bool
+) -> Book:
+    made = work[case.case_id] if case is not None else Work()
+    return Book(borrower, case, held, made.promises, made.approvals, made.plans, deceased=deceased)
+
+
+def _with_since(book: Book, since: tuple[Episode, ...], elsewhere: str | None) -> Book:
+    return Book(
+        book.borrower,
+        book.case,
+        book.episodes,
+        book.promises,
+        book.approvals,
+        book.plans,
+        deceased=book.deceased,
+        open_elsewhere=elsewhere,
+        since=since,
+    )

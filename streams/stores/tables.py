@@ -95,7 +95,8 @@ cases = Table(
     Index("ix_cases_due_at", "due_at"),
     # What lists are sorted by and what they are narrowed to; without these a list of a million cases is a full scan.
     Index("ix_cases_open_due", "closed_at", "due_at", "case_id"),
-    Index("ix_cases_owner", "owner", "closed_at"),
+    Index("ix_cases_owner", "owner", "closed_at", "due_at", "case_id"),
+    Index("ix_cases_stage_due", "stage", "closed_at", "due_at", "case_id"),
     Index("ix_cases_resume_at", "resume_at"),
     # The rule itself, kept by the database: one open case per borrower.
     Index(
@@ -144,6 +145,15 @@ episodes = Table(
     Column("changed_at", UtcTime, nullable=False),
     Column("risk", JSON(none_as_null=True)),
     Index("ix_episodes_borrower", "borrower", "status"),
+    # The inbox: open ones by severity, the latest first.
+    Index(
+        "ix_episodes_inbox",
+        "severity",
+        "changed_at",
+        "episode_id",
+        sqlite_where=text("status IN ('opened', 'escalated')"),
+        postgresql_where=text("status IN ('opened', 'escalated')"),
+    ),
     Index("ix_episodes_case_id", "case_id"),
 )
 

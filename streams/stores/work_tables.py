@@ -132,6 +132,7 @@ outcomes = Table(
     Column("decided_at", UtcTime, nullable=False),
     Column("decided_by", String(128), nullable=False),
     Index("ix_outcomes_detector", "detector", "verdict"),
+    Index("ix_outcomes_case_id", "case_id"),
 )
 
 outbox = Table(

@@ -72,6 +72,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
         sa.PrimaryKeyConstraint("episode_id", name="pk_outcomes"),
     )
     op.create_index("ix_outcomes_detector", "outcomes", ["detector", "verdict"])
+    op.create_index("ix_outcomes_case_id", "outcomes", ["case_id"])
     op.create_table(
         "refusals",
         sa.Column("number", ROW_ID, autoincrement=True, nullable=False),
@@ -222,7 +223,16 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
     op.add_column("cases", sa.Column("deceased", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("episodes", sa.Column("risk", sa.JSON()))
     op.create_index("ix_cases_open_due", "cases", ["closed_at", "due_at", "case_id"])
-    op.create_index("ix_cases_owner", "cases", ["owner", "closed_at"])
+    op.create_index("ix_cases_owner", "cases", ["owner", "closed_at", "due_at", "case_id"])
+    op.create_index("ix_cases_stage_due", "cases", ["stage", "closed_at", "due_at", "case_id"])
+    open_episodes = sa.text("status IN ('opened', 'escalated')")
+    op.create_index(
+        "ix_episodes_inbox",
+        "episodes",
+        ["severity", "changed_at", "episode_id"],
+        sqlite_where=open_episodes,
+        postgresql_where=open_episodes,
+    )
     op.create_index("ix_cases_resume_at", "cases", ["resume_at"])
     op.add_column("messages", sa.Column("step", sa.String(32)))
     op.add_column("messages", sa.Column("loan", sa.String(128)))
@@ -233,6 +243,8 @@ def downgrade() -> None:
     """Drop them, with all that is in them."""
     op.drop_index("ix_cases_open_due", table_name="cases")
     op.drop_index("ix_cases_owner", table_name="cases")
+    op.drop_index("ix_cases_stage_due", table_name="cases")
+    op.drop_index("ix_episodes_inbox", table_name="episodes")
     op.drop_index("ix_cases_resume_at", table_name="cases")
     op.drop_column("cases", "tier")
     op.drop_column("cases", "score")

@@ -11,12 +11,22 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from streams.errors import Conflict, EarlyWarningError, NotAllowed, NotFound, Rejected, Stale, Unavailable
+from streams.errors import (
+    Conflict,
+    EarlyWarningError,
+    Misconfigured,
+    NotAllowed,
+    NotFound,
+    Rejected,
+    Stale,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +41,8 @@ TRACE: Final = "ews.trace"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _PRIVATE: Final = re.compile(r"^/v1/borrowers/[^/]*/contact$")
 """Paths of which not even the names of unknown fields are repeated: one may be a person's."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -127,8 +139,12 @@ async def _of_validation(request: Request, invalid: RequestValidationError) -> R
 
 
 async def _of_ours(request: Request, error: EarlyWarningError) -> Response:
-    if isinstance(error, Unavailable):  # Its text names hosts: it is for the log.
+    if isinstance(error, (Unavailable, Misconfigured)):  # Their texts name hosts and settings: they are for the log.
+        log.warning("api.unavailable", request=request.scope[TRACE].request_id, fault=str(error))
+    if isinstance(error, Unavailable):
         return problem(request, 503, "Try again in a moment.", headers={"Retry-After": str(RETRY_SECONDS)})
+    if isinstance(error, Misconfigured):
+        return problem(request, 503, "What this needs is not set up here.")
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return problem(request, status, str(error))

@@ -30,8 +30,10 @@ class Rooms:
     now: Callable[[], datetime]
     contacts: ContactStore | None = None
     """None where this process has no access to how people are reached."""
-    check: Callable[[Attempt], Allowed | Refusal] | None = None
-    """The contact policy, as the notifier asks it at the moment of sending."""
+    check: Callable[[Attempt, datetime], Allowed | Refusal] | None = None
+    """The contact rules at a moment, as the notifier asks them at the moment of sending."""
+    packs: frozenset[str] = frozenset()
+    """The names of packs of contact rules that a record may name."""
 
 
 async def _rooms(request: Request) -> Rooms:

@@ -2,67 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from schemas.fields import Time, Token, Zone
+from schemas.fields import Token
 from streams.api import answers
 from streams.api.answers import answer
 from streams.api.auth import Admin, Collector, Supervisor, Viewer
+from streams.api.contact_body import ContactBody
 from streams.api.problems import documented
 from streams.api.reading import StrictRoute
 from streams.api.rooms import TheContacts, TheDesk, TheRooms
-from streams.casework.contact import Attempt, Channel, IncomingRecord, Kind, NewAddress, Refusal
+from streams.casework.contact import Attempt, Channel, Kind, Refusal
 from streams.casework.roles import Actor, Role
 from streams.errors import Conflict, NotAllowed, NotFound, Unavailable
+from streams.stores.cipher import AddressUnreadable
 from streams.stores.contacts import ContactStore, Put
+from streams.stores.personal import erase_texts
 
 router = APIRouter(prefix="/v1", tags=["borrowers"], route_class=StrictRoute)
 
 Borrower = Annotated[Token, Path(description="A borrower's token.")]
 MASK = "********"
-ADDRESSES_MAX = 50
-PACK = r"^[a-z_]{1,32}$"
-
-
-class NewAddressBody(BaseModel):
-    """A way to reach the borrower."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
-
-    channel: Channel
-    address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=320)]
-    """The number, mail address or token itself. It is encrypted, and shown to admins who ask for it alone."""
-    consented_at: Time | None = None
-    """When the borrower agreed to be contacted there; without it nobody is."""
-    consent_source: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
-    """Where the consent can be found."""
-    third_party: bool = False
-    """It belongs to somebody else: nothing of a debt may be said there."""
-
-
-class ContactBody(BaseModel):
-    """How and when a borrower may be reached. Adds to what is known; an earlier opt-out stands."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
-
-    zone: Zone
-    """The borrower's own time zone, an IANA name."""
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
-    """BCP 47."""
-    packs: Annotated[tuple[Annotated[str, StringConstraints(pattern=PACK)], ...], Field(max_length=20)] = ()
-    """Packs of contact rules that hold beside those of the installation."""
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
-    """ISO 3166-1, with a subdivision or without."""
-    preferred: tuple[time, time] | None = None
-    """Local hours that the borrower asked for, from and until."""
-    opted_out_at: Time | None = None
-    """When the borrower opted out of everything."""
-    addresses: Annotated[tuple[NewAddressBody, ...], Field(max_length=ADDRESSES_MAX)] = ()
 
 
 class AttemptBody(BaseModel):
@@ -109,7 +73,10 @@ def show_contact(
 def _revealed(contacts: ContactStore, token: str, actor: Actor, rooms: TheRooms) -> dict[str, str]:
     """The addresses. That somebody looked is written down first: no look without a line."""
     rooms.accounts.note("contact.revealed", actor, {"borrower": token}, at=rooms.now())
-    return {one.known.address_id: one.address for one in contacts.revealed(token)}
+    try:
+        return {one.known.address_id: one.address for one in contacts.revealed(token)}
+    except AddressUnreadable:
+        raise Conflict("An address cannot be read with the keys that are set: see EWS_CONTACTS_KEY.") from None
 
 
 @router.put(
@@ -127,9 +94,7 @@ def put_contact(
     again: Annotated[bool, Query(description="Take on a borrower who was erased.")] = False,
 ) -> Response:
     """Add to what is known of reaching a borrower. Said twice, it changes nothing the second time."""
-    fields = {name: getattr(body, name) for name in ContactBody.model_fields if name != "addresses"}
-    addresses = tuple(NewAddress(**one.model_dump()) for one in body.addresses)
-    record = IncomingRecord(borrower=token, source=f"api:{actor.account}", addresses=addresses, **fields)
+    record = body.record(token, f"api:{actor.account}", now=rooms.now(), packs=rooms.packs)
     outcome = contacts.put(record, rooms.now(), again=again)
     if outcome is Put.ERASED:
         raise Conflict("This borrower was erased. Send again=true if they are a customer once more.")
@@ -145,10 +110,15 @@ def put_contact(
     responses=documented(),
 )
 def erase_contact(token: Borrower, actor: Admin, rooms: TheRooms, contacts: TheContacts) -> Response:
-    """Delete how to reach a borrower. The audit trail keeps the token. Again, it finds nothing."""
-    erased = contacts.erase(token, rooms.now())
-    rooms.accounts.note("contact.erased", actor, {"borrower": token, "addresses": erased.addresses}, at=rooms.now())
-    return answer(answers.Erasure(record=erased.record, addresses=erased.addresses, notes=0))
+    """Delete how to reach a borrower, and blank what was written down of them. Again, it finds nothing.
+
+    Tokens, figures and the audit trail stay.
+    """
+    erased = contacts.erase(token, rooms.now())  # First what could be sent to: stopped half way, it may be run again.
+    texts = erase_texts(rooms.accounts.database, token, rooms.now())
+    taken = {"addresses": erased.addresses, "notes": texts.notes}
+    rooms.accounts.note("contact.erased", actor, {"borrower": token, **taken}, at=rooms.now())
+    return answer(answers.Erasure(record=erased.record, **taken))
 
 
 @router.post(
@@ -161,7 +131,7 @@ def check_contact(body: AttemptBody, _actor: Collector, rooms: TheRooms) -> Resp
     """Judge a contact by every rule that holds for the borrower, at this moment in their time zone. Records nothing."""
     if rooms.check is None:
         raise Unavailable("no contact rules are set up here")
-    found = rooms.check(Attempt(**dict(body)))
+    found = rooms.check(Attempt(**dict(body)), rooms.now())
     if not isinstance(found, Refusal):
         return answer(answers.Checked(allowed=True))
     return answer(answers.Checked.of(vars_of(found) | {"allowed": False}))

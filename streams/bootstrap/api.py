@@ -18,9 +18,12 @@ from streams.api.app import build
 from streams.api.desk import Desk
 from streams.api.limits import Limits
 from streams.api.rooms import Rooms
+from streams.bootstrap.contact_people import Judge
+from streams.bootstrap.contacts import contact_store
 from streams.bootstrap.logs import log_as_json
 from streams.bootstrap.running import stop_on_signals, together
 from streams.casework.ladder import Ladder
+from streams.casework.packs import known_packs, load_packs
 from streams.errors import Misconfigured, Unavailable
 from streams.metrics import Metrics
 from streams.stores.accounts import AccountStore
@@ -57,7 +60,11 @@ def run_api(settings: Settings) -> None:
     """Serve the HTTP API and the console until SIGTERM or Ctrl-C."""
     with listening(settings.api_host, settings.api_port) as listener:
         log_as_json()
-        with open_database(settings.database_url) as database, rooms_of(settings, database) as rooms:
+        # A connection for each thread, and one for those who watch.
+        with (
+            open_database(settings.database_url, connections=settings.api_threads + 1) as database,
+            rooms_of(settings, database) as rooms,
+        ):
             asyncio.run(_serve(settings, rooms, listener))
 
 
@@ -77,14 +84,20 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def rooms_of(settings: Settings, database: Database) -> Iterator[Rooms]:
-    """What the routes work with."""
-    yield Rooms(
-        desk=Desk(database, Ladder.standard().with_hard_steps(settings.hard_steps), now=clock.now),
-        accounts=AccountStore(database),
-        cases=CaseStore(database),
-        messages=MessageStore(database),
-        now=clock.now,
-    )
+    """What the routes work with. Raises Misconfigured or Unavailable."""
+    packs = load_packs(settings.contact_packs.split(","), settings.contact_packs_dir)
+    known = known_packs(settings.contact_packs_dir)
+    with contact_store(settings) as contacts:
+        yield Rooms(
+            desk=Desk(database, Ladder.standard().with_hard_steps(settings.hard_steps), now=clock.now),
+            accounts=AccountStore(database),
+            cases=CaseStore(database),
+            messages=MessageStore(database),
+            now=clock.now,
+            contacts=contacts,
+            check=Judge(contacts, database, packs, known).says,
+            packs=frozenset(known),
+        )
 
 
 class Ready:

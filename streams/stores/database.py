@@ -123,12 +123,13 @@ class Database:
         self.close()
 
 
-def open_database(url: str, schema: Schema = CASES, *, create: bool = True) -> Database:
+def open_database(url: str, schema: Schema = CASES, *, create: bool = True, connections: int | None = None) -> Database:
     """The database at `url`, its tables brought up to this release. Two processes may do this at the same time.
 
-    Without `create`, a file that is not there is a mistake and stays absent.
+    Without `create`, a file that is not there is a mistake and stays absent. `connections` is how many are held and
+    used at most; a process with as many threads never has one wait for another's.
     """
-    database = connect(url, schema, create=create)
+    database = connect(url, schema, create=create, connections=connections)
     try:
         if not _is_current(database):
             migrate(database)
@@ -138,16 +139,22 @@ def open_database(url: str, schema: Schema = CASES, *, create: bool = True) -> D
     return database
 
 
-def connect(url: str, schema: Schema = CASES, *, create: bool = True) -> Database:
+def connect(url: str, schema: Schema = CASES, *, create: bool = True, connections: int | None = None) -> Database:
     """The database at `url` as it is."""
     where = _checked(url, schema)
     if where.get_backend_name() == "sqlite":
         if not create and where.database and not Path(where.database).exists():
             raise Misconfigured(f"there is no database {where.database}: set {schema.setting}, or start what fills it")
-        return Database(_sqlite(where, schema), schema)
+        return Database(_sqlite(where, schema, connections), schema)
     # Without the encoding, a server that was set up in the C locale answers in bytes.
     arguments = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
-    return Database(create_engine(where, pool_pre_ping=True, connect_args=arguments), schema)
+    engine = create_engine(where, pool_pre_ping=True, connect_args=arguments, **_pool(connections))
+    return Database(engine, schema)
+
+
+def _pool(connections: int | None) -> dict[str, Any]:
+    """Of a fixed size, or (None) SQLAlchemy's own: five that stay and ten that come and go."""
+    return {} if connections is None else {"pool_size": connections, "max_overflow": 0}
 
 
 def migrate(database: Database, revision: str = "head", *, down: bool = False) -> None:
@@ -203,12 +210,13 @@ def _checked(url: str, schema: Schema) -> URL:
     return where
 
 
-def _sqlite(where: URL, schema: Schema) -> Engine:
+def _sqlite(where: URL, schema: Schema, connections: int | None) -> Engine:
     memory = where.database in {None, "", ":memory:"}
     if not memory:
         _make_room(Path(str(where.database)), schema)
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    engine = create_engine(where, connect_args=arguments, **({"poolclass": StaticPool} if memory else {}))
+    pool = {"poolclass": StaticPool} if memory else _pool(connections)
+    engine = create_engine(where, connect_args=arguments, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -39,6 +39,8 @@ AHEAD_MAX = timedelta(days=1)
 UNKNOWN_ZONE = "UTC"
 """Where a loan is taken to be whose opening is no longer in the topic."""
 NUL = "\x00"
+NO_CURRENCY = ""
+"""Of a payment of which only the return was told."""
 
 Fact: TypeAlias = LoanOpened | LoanSnapshot | PromiseMade | RepaymentReceived | RepaymentReturned
 _OPENINGS = (LoanOpened, LoanSnapshot)
@@ -143,15 +145,19 @@ class _Following:
         return merged
 
     def _count(self, promise: Promise, payment: Payment) -> bool:
-        """Count a payment for a promise if it is valued in time; whether that is news."""
+        """Count a payment for a promise; whether that is news. One that is not valued in time is noted as nothing.
+
+        The first word on a payment counts, so that its id with another value date changes nothing, as in the engine.
+        """
+        if payment.currency not in {promise.currency, NO_CURRENCY}:
+            return False
         key = (promise.promise_id, payment.payment_id)
         known = self._counted.get(key)
-        if known is None and not payment.returned and not self._in_time(promise, payment):
-            return False
-        after = Counted(payment.amount_minor, payment.valued_at, payment.returned)
-        if known is not None:
-            first = known if known.amount_minor else after
-            after = replace(first, returned=known.returned or payment.returned)
+        if known is None:
+            amount = payment.amount_minor if self._in_time(promise, payment) else 0
+            after = Counted(amount, payment.valued_at, payment.returned)
+        else:
+            after = replace(known, returned=known.returned or payment.returned)
         if after == known:
             return False
         self._counted[key] = self._new_counted[key] = after
@@ -159,8 +165,7 @@ class _Following:
 
     def _in_time(self, promise: Promise, payment: Payment) -> bool:
         zone = ZoneInfo(self._zones.get((promise.borrower, promise.loan), UNKNOWN_ZONE))
-        in_time = window(promise, zone, self._ladder).holds(payment.valued_at, zone)
-        return in_time and payment.currency == promise.currency
+        return window(promise, zone, self._ladder).holds(payment.valued_at, zone)
 
     def _settle(self, fact: Fact, touched: Sequence[Promise], changes: Changes) -> Counter[str]:
         """What that makes of the borrower's case, if one is open."""
@@ -187,7 +192,7 @@ def _payment(fact: RepaymentReceived | RepaymentReturned | LoanOpened | LoanSnap
         borrower=fact.subject,
         loan=fact.data.loan,
         payment_id=fact.data.payment_id.replace(NUL, " "),  # PostgreSQL keeps no NUL.
-        currency=fact.data.currency if isinstance(fact, RepaymentReceived) else "",
+        currency=fact.data.currency if isinstance(fact, RepaymentReceived) else NO_CURRENCY,
         amount_minor=fact.data.amount_minor if isinstance(fact, RepaymentReceived) else 0,
         valued_at=(fact.data.valued_at if isinstance(fact, RepaymentReceived) else fact.time).astimezone(UTC),
         returned=not received,

@@ -40,11 +40,12 @@ def build(
     limits: Limits,
     *,
     console: ASGIApp | None = None,
+    live: Live | None = None,
     metrics: Metrics | None = None,
     ready: Callable[[], bool] = lambda: True,
 ) -> FastAPI:
-    """The application over these rooms. `ready` must not block."""
-    live = Live(rooms.desk)
+    """The application over these rooms. `ready` must not block; a console shares its `live` with the API."""
+    live = live or Live(rooms.desk)
     app = FastAPI(
         title="Early warning: cases",
         version=VERSION,

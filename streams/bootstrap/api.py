@@ -17,7 +17,9 @@ from streams import clock
 from streams.api.app import build
 from streams.api.desk import Desk
 from streams.api.limits import Limits
+from streams.api.live import Live
 from streams.api.rooms import Rooms
+from streams.bootstrap.console import console_over
 from streams.bootstrap.contact_people import Judge
 from streams.bootstrap.contacts import contact_store
 from streams.bootstrap.logs import log_as_json
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from streams.api.live import Live
     from streams.settings import Settings
     from streams.stores.database import Database
 
@@ -123,7 +124,7 @@ class Ready:
             return False
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn, which leaves the signals to us: it would end the process with the signal, past every `finally`."""
 
     @contextmanager
@@ -136,16 +137,19 @@ async def _serve(settings: Settings, rooms: Rooms, listener: socket.socket) -> N
     metrics, stop = Metrics.of_process(), stop_on_signals()
     ready = Ready(rooms.accounts.database)
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.api_threads
+    live = Live(rooms.desk)
     app = build(
         rooms,
         Limits(requests_a_minute=settings.api_requests_a_minute),
+        console=console_over(settings, rooms, live),
+        live=live,
         metrics=metrics,
         ready=lambda: ready.now,
     )
-    server = _Server(_configured(settings, app))
+    server = Server(_configured(settings, app))
     host, port = listener.getsockname()[:2]
     log.info("api.listening", host=host, port=port)
-    works = (_until(stop, server, listener, app.state.live), ready.watch(stop))
+    works = (_until(stop, server, listener, live), ready.watch(stop))
     await together(settings, metrics, stop, lambda: ready.now, *works)
 
 

@@ -18,6 +18,7 @@ import orjson
 from schemas.events import Topic
 from schemas.topics import ALERTS
 from streams import clock
+from streams.bootstrap.demo_console import DemoConsole
 from streams.engine.calendar import DAY_MS
 from streams.errors import EarlyWarningError, Misconfigured, Unavailable
 from streams.history.files import read_events, read_lines
@@ -29,6 +30,7 @@ from streams.local.demo.place import Place
 from streams.local.demo.processes import Child, Crew
 from streams.local.demo.progress import Watch, session
 from streams.local.demo.summary import Seconds, Summary
+from streams.local.demo.team import HARD_STEPS
 from streams.local.loader import load
 from streams.settings import Settings, variable
 from streams.settings import load as load_settings
@@ -37,7 +39,7 @@ from streams.stores.database import open_database
 from streams.stores.messages import MessageStatus, MessageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from streams.local.demo.progress import Progress
     from streams.local.demo.screen import Screen
@@ -67,15 +69,31 @@ class Demo:
     partitions: int = 4
     keep: bool = False
     """Leave the topics on the cluster that was given."""
+    console: int | None = None
+    """The port of the console that it ends in (0 takes any); None: it ends by itself."""
 
 
-def run(demo: Demo, screen: Screen) -> Summary | None:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A console that is open."""
+
+    summary: Summary
+    url: str
+    keys: Mapping[str, str]
+    """By account, what to sign in with."""
+    acted: Mapping[str, int]
+    """What the demo's team did on the cases."""
+
+
+def run(demo: Demo, screen: Screen, opened: Callable[[Opened], None] = lambda _opened: None) -> Summary | None:
     """Run a demo to its end. None if it was interrupted by SIGINT or SIGTERM; nothing is left running in any case.
+
+    With a console, `opened` is told when it can be looked at, and the signal is the end that is meant.
 
     Raises Misconfigured or Unavailable.
     """
     try:
-        return asyncio.run(_interruptible(_Run(demo, screen)))
+        return asyncio.run(_interruptible(_Run(demo, screen, opened)))
     finally:
         screen.close()
 
@@ -99,11 +117,12 @@ async def _interruptible(run: _Run) -> Summary | None:
 class _Run:
     """One demo under way."""
 
-    def __init__(self, demo: Demo, screen: Screen) -> None:
+    def __init__(self, demo: Demo, screen: Screen, opened: Callable[[Opened], None]) -> None:
         self.stopping = False
         """Whether the demo was asked to end: a cancellation alone may be swallowed by a library."""
         self._demo = demo
         self._screen = screen
+        self._opened = opened
         self._place = Place(demo.directory)
         self._crew = Crew()
         self._seconds: dict[str, float] = {"simulate": 0.0}
@@ -122,10 +141,29 @@ class _Run:
             events, settings = await _both(self._events(), self._topics())
             database = stack.enter_context(open_database(settings.database_url))
             summary = await self._streamed(settings, events, database)
-        seconds = replace(summary.seconds, total=clock.monotonic() - began)
-        summary = replace(summary, seconds=seconds)
+            if self._demo.console is not None:
+                summary = self._summed_up(summary, began)
+                await self._look_at(summary, database, self._demo.console)
+                return summary
+        return self._summed_up(summary, began)
+
+    def _summed_up(self, summary: Summary, began: float) -> Summary:
+        summary = replace(summary, seconds=replace(summary.seconds, total=clock.monotonic() - began))
         (self._place / "summary.json").write_bytes(orjson.dumps(summary.as_dict(), option=orjson.OPT_INDENT_2) + b"\n")
         return summary
+
+    async def _look_at(self, summary: Summary, database: Database, port: int) -> None:
+        """Let the team work the cases, and serve the console until the demo is asked to end."""
+        self._screen.phase("the demo's team works the cases")
+        shown = DemoConsole(database, summary.events_file, EPOCH + timedelta(milliseconds=summary.until_ms))
+        keys = await asyncio.to_thread(shown.staffed)
+        acted = await asyncio.to_thread(shown.worked)
+        self._screen.close()
+        try:
+            await shown.serve(port, lambda url: self._opened(Opened(summary, url, keys, acted)))
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
 
     # -- before anything flows --------------------------------------------------------------------------------------
 
@@ -158,6 +196,7 @@ class _Run:
             outbox_dir=self._place / "outbox",
             metrics_host="127.0.0.1",
             metrics_port=0,
+            hard_steps=HARD_STEPS if self._demo.console is not None else None,
         )
 
     async def _events(self) -> Path:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INSTALLMENTS_MAX = 60
 EVERY = {"month": "month", "two_weeks": "two weeks", "week": "week"}
 SUPERVISED = "Re-age and forbearance need a supervisor."
-NUMBERED = "As in the loan's schedule."
+NUMBERED = "As in the loan's schedule, which the timeline shows."
 
 
 class Mistyped(Exception):  # noqa: N818 - named for what is wrong
@@ -84,8 +84,6 @@ class Ground:
     ladder: Ladder
     today: date
     collectors: Sequence[str] = ()
-    first_unpaid: Mapping[str, int] | None = None
-    """By loan: the number of its first unpaid installment, where events tell it."""
 
 
 def forms_for(ground: Ground) -> Iterator[Form]:
@@ -231,7 +229,6 @@ def _resume(_ground: Ground) -> Form:
 
 def _plan(ground: Ground) -> Form:
     reasons = tuple(Option(reason.value, titled(reason)) for reason in ScheduleChangeReason)
-    first = next(iter((ground.first_unpaid or {}).values()), 1)
     tomorrow = (ground.today + timedelta(days=1)).isoformat()
     every = tuple(Option(value, f"every {name}") for value, name in EVERY.items())
     fields = (
@@ -243,7 +240,7 @@ def _plan(ground: Ground) -> Form:
         Field(name="each", label="Amount of each", kind="amount", required=False),
         Field(name="first_due", label="First one due", kind="day", required=False, earliest=tomorrow),
         Field(name="every", label="Then", kind="choice", options=every),
-        Field(name="first_number", label="Number of the first", kind="number", value=str(first), hint=NUMBERED),
+        Field(name="first_number", label="Number of the first", kind="number", required=False, hint=NUMBERED),
     )  # fmt: skip
     return Form(
         kind="plan", title="Plan", button="Agree the plan", fields=fields, heavy=True,

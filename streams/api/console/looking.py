@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from streams.api.console.drawing import Past
 from streams.api.console.forms import Ground
 from streams.api.console.words import distance, length, money, spoken
-from streams.casework.timeline import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,13 +74,8 @@ def _clock(case: Case, now: datetime) -> tuple[str, str]:
 
 def ground(room: Room, actor: Actor, file: CaseFile) -> Ground:
     """What the forms of a case are made on."""
-    view = room.timeline(file.case.borrower) if file.case.closed_at is None else None
-    unpaid: dict[str, int] = {}
-    for loan in view.loans if view else ():
-        open_lines = (x.number for x in loan.installments if x.standing in {Standing.UNPAID, Standing.AHEAD})
-        unpaid[loan.loan] = next(open_lines, len(loan.installments) + 1)
     takers = [one.account for one in room.accounts.listed() if one.takes_cases and one.revoked_at is None]
-    return Ground(file, actor, room.desk.ladder, room.now().date(), takers, unpaid)
+    return Ground(file, actor, room.desk.ladder, room.now().date(), takers)
 
 
 class Told(NamedTuple):

@@ -74,8 +74,8 @@ def _tell(result: Imported, file: Path) -> None:
         typer.echo(f"{file}: nothing was stored: {told['refused']:,} of {result.rows:,} rows were refused")
     else:
         typer.echo(
-            f"{file}: {result.rows:,} rows: {told['new']:,} new borrowers, {told['changed']:,} changes, "
-            f"{told['same']:,} as before, {told['refused']:,} refused"
+            f"{file}: {result.rows:,} rows: new {told['new']:,}, changed {told['changed']:,}, "
+            f"as before {told['same']:,}, refused {told['refused']:,}"
         )
     for reason, number in result.refused.most_common():
         typer.echo(f"  {number:>10,}  {reason}")

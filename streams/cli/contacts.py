@@ -174,7 +174,7 @@ def check_contact(  # noqa: PLR0917 - Typer passes them by name
 
     Example:
         ews contacts check b-000042 --channel sms
-        ews contacts check b-000042 --channel call --at "2026-11-02 21:30" --json
+        ews contacts check b-000042 --channel call --at 2026-11-02T21:30:00Z --json
     """
     when = _moment(at)
     with judge(load()) as rules:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
-import orjson
 import typer
 
-from streams.bootstrap.cases import case_store, run_case_process
-from streams.cli.case_tables import print_cases, print_file
+from streams.bootstrap.cases import case_store, open_desk, run_case_process
+from streams.cli import case_ladder, case_work
+from streams.cli.case_tables import file_content, print_approvals, print_cases, print_file, print_precision
 from streams.cli.options import AsJson, Bootstrap, TopicPrefix
+from streams.cli.tables import print_json
 from streams.errors import Rejected
 from streams.settings import load
 from streams.stores.case import CaseState, Stage, content
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(case_ladder.app, name="ladder", help="The ladder: its stages, and which hard steps are on.")
 
 
 @app.command()
 def serve(bootstrap: Bootstrap = None, topic_prefix: TopicPrefix = None) -> None:
     """Open, raise, take back and resolve cases as alerts come, until SIGTERM or Ctrl-C.
+
+    It also follows promises by repayments, publishes what is done in cases, and ends pauses when their time has come.
 
     Example:
         ews cases serve
@@ -44,7 +49,7 @@ def list_cases(
     with case_store(load()) as store:
         found = store.listed(state=state, stage=stage, limit=limit)
     if as_json:
-        _json([content(case, ()) for case in found])
+        print_json([content(case, ()) for case in found])
     else:
         print_cases(found)
 
@@ -67,7 +72,7 @@ def show(
             f"there is no case {case_or_borrower} and no borrower of that token with one: try `ews cases list`"
         )
     if as_json:
-        _json([content(f.case, f.episodes) | {"history": [_line(line) for line in f.history]} for f in files])
+        print_json([file_content(file) for file in files])
         return
     for file in files:
         print_file(file)
@@ -85,7 +90,7 @@ def verify(as_json: AsJson = False) -> None:
     with case_store(load()) as store:
         verdict = store.verify()
     if as_json:
-        _json(
+        print_json(
             {"faults": verdict.faults, "cases": verdict.cases, "lines": verdict.head.number, "hash": verdict.head.hash}
         )
     else:
@@ -96,9 +101,60 @@ def verify(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _line(line: object) -> dict[str, object]:
-    return {name: getattr(line, name) for name in ("number", "at", "actor", "action", "detail")}
+@app.command()
+def board(
+    limit: Annotated[int, typer.Option(min=0, max=500, help="The most urgent of each stage.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show the open cases by stage of the ladder: how many, and the most urgent of each.
+
+    Example:
+        ews cases board --limit 3
+    """
+    with open_desk(load()) as desk:
+        columns = desk.board(limit)
+    if as_json:
+        print_json(
+            {stage: {"count": c.count, "cases": [content(x, ()) for x in c.cases]} for stage, c in columns.items()}
+        )
+        return
+    for stage, column in columns.items():
+        typer.echo(f"{stage.replace('_', ' ')}: {column.count:,}")
+        if column.cases:
+            print_cases(column.cases)
 
 
-def _json(value: object) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+@app.command()
+def approvals(as_json: AsJson = False) -> None:
+    """List the requests for hard steps that wait for a supervisor, the oldest first.
+
+    Example:
+        ews cases approvals
+    """
+    with open_desk(load()) as desk:
+        waiting = desk.approvals()
+    if as_json:
+        print_json([asdict(each) for each in waiting])
+    else:
+        print_approvals(waiting)
+
+
+@app.command()
+def precision(as_json: AsJson = False) -> None:
+    """Show how right each detector was, by what people and other case systems said of its alerts.
+
+    `ews detectors NAME` counts the same from the topic, with an interval and the lead.
+
+    Example:
+        ews cases precision
+    """
+    with open_desk(load()) as desk:
+        found = desk.precision()
+    if as_json:
+        print_json([asdict(each) | {"precision": each.precision} for each in found])
+    else:
+        print_precision(found)
+
+
+for _name, _command in case_work.COMMANDS.items():
+    app.command(_name)(_command)

@@ -1,17 +1,17 @@
 """Who may be contacted now. Staff always; a borrower where every rule allows it, asked at the moment of sending.
 
 For a borrower the question, its answer and the note of the contact are one transaction, one at a time for a borrower:
-what two messages could do together to a cap, they cannot. A contact that is allowed is written to the log before it is
-made, under the message's key, so that a crash counts it and a repeat counts it once. A refusal is written down with
-its rule, and the message waits for the next permitted moment, or moves to the next channel, or ends.
+what two messages could do together to a cap, they cannot. Messages that are about to go out at once share one. What is
+allowed is written to the log before the contact is made, under the message's key, so that a crash counts it and a
+repeat counts it once. A refusal is written down with its rule, and the message waits for the next permitted moment, or
+moves to the next channel, or ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.casework.contact import Allowed, Attempt, Channel, PastContact, Refusal
 from streams.casework.contact_rules import check
@@ -19,12 +19,15 @@ from streams.casework.figures import read
 from streams.casework.outreach import UNABLE, StepName
 from streams.casework.packs import packs_for
 from streams.consumers.channels.channel import STAFF, Parcel
+from streams.consumers.gathering import Gathering
 from streams.errors import Rejected
 from streams.stores.cases import CaseTransaction
 from streams.stores.messages import MessageStatus, MessageTransaction, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection
 
     from streams.casework.contact import ContactRecord, Holds
     from streams.casework.outreach import Outreach
@@ -45,6 +48,8 @@ MINUTES_TO_DIAL = 120
 """The same of the dialler, which calls one after the other."""
 PROBE_MINUTES = 5
 """How exactly the end of the permitted time is found."""
+TOGETHER_MAX = 25
+"""Messages that one transaction answers for."""
 OF_THE_CHANNEL = frozenset({"no_address", "no_consent", "opted_out", "third_party", "address_unreadable"})
 """Rules that stand against one channel for good: the step goes on to the next one."""
 HOUSE = "house"
@@ -72,6 +77,21 @@ class Grounds:
     outreach: Outreach
     texts: Texts
     holds: Callable[[Book], Holds]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What is known of a borrower; `past` grows with what is allowed."""
+
+    record: ContactRecord | None
+    holds: Holds
+    past: list[PastContact]
+    unable: bool
+
+
+class _Refused(NamedTuple):
+    rule: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,65 +129,85 @@ class ContactPolicy:
         self._borrowers = borrowers
         self._metrics = metrics
         self._now = now
+        self._gathering = Gathering(self._answer, most=TOGETHER_MAX)
 
     async def __call__(self, message: Message) -> Verdict | Parcel | None:
         """What may go out now, or why not; None if the message has come to its end. Raises Unavailable."""
         if message.audience == STAFF:
             return await staff_only(message)
-        return await asyncio.to_thread(self._answer, message)
+        return await self._gathering.ask(message)
 
-    def _answer(self, message: Message) -> Verdict | Parcel | None:
+    def _answer(self, messages: Sequence[Message]) -> list[Verdict | Parcel | None]:
+        """Ask the rules for each, in order: what one is allowed counts for the next."""
         grounds, now = self._grounds, self._now()
-        record = grounds.contacts.record(message.borrower)
+        borrowers = sorted({message.borrower for message in messages})
+        records = grounds.contacts.records(borrowers)
         with grounds.log.database.write() as connection:
             transaction = MessageTransaction(connection)
-            transaction.alone_with(message.borrower)
-            if not transaction.still_waits(message):
-                return None
-            book = CaseTransaction(connection).books([message.borrower], [])[message.borrower]
-            since = now - timedelta(days=PAST_DAYS)
-            past = grounds.log.past(message.borrower, since, connection=connection)
-            question = self._question(message, record, book, past)
-            answer = self._stance(message, book, transaction, now) or question.at(now)
-            if isinstance(answer, Allowed):
-                made = self._made(message, record, question, answer, now)
-                if isinstance(made, Parcel):
-                    grounds.log.reserve(connection, _contact(message, question.attempt, now))
-                    return made
-                answer = made
-            grounds.log.refuse_in(connection, question.attempt, answer, now, message.key)
-            verdict = _verdict(message, answer)
-            if verdict.status is MessageStatus.REFUSED:
-                transaction.end(message, verdict)
-                further = self._borrowers.next_of(message) if answer.rule in OF_THE_CHANNEL else None
-                transaction.take_down([further] if further else [])
-        self._metrics.contact_refusals.labels(answer.rule).inc()
-        return verdict
+            transaction.alone_with(borrowers)
+            waiting = transaction.still_waiting(messages)
+            facts = self._facts(connection, borrowers, records, now)
+            answers = [
+                self._one(connection, message, facts[message.borrower], now) if message.number in waiting else None
+                for message in messages
+            ]
+        for answer in answers:
+            if isinstance(answer, _Refused):
+                self._metrics.contact_refusals.labels(answer.rule).inc()
+        return [answer.verdict if isinstance(answer, _Refused) else answer for answer in answers]
 
-    def _question(
-        self, message: Message, record: ContactRecord | None, book: Book, past: list[PastContact]
-    ) -> _Question:
+    def _facts(
+        self, connection: Connection, borrowers: list[str], records: Mapping[str, ContactRecord], now: datetime
+    ) -> dict[str, _Facts]:
+        """All that is known of each borrower as the transaction begins."""
         grounds = self._grounds
-        return _Question(
-            Attempt(
-                borrower=message.borrower,
-                loan=message.loan,
-                channel=Channel(message.channel),
-                kind=grounds.outreach.step(str(message.step)).kind,
-            ),
-            record,
-            grounds.holds(book),
-            tuple(one for one in past if one.contact_id != message.key),
-            packs_for(record, grounds.packs, grounds.known),
-        )
+        books = CaseTransaction(connection).books(borrowers)
+        past = grounds.log.past_of(connection, borrowers, now - timedelta(days=PAST_DAYS))
+        since = now - timedelta(days=grounds.outreach.offer_calm_days)
+        offered = MessageTransaction(connection).offered(borrowers, StepName.OFFER_PLAN, since)
+        return {
+            borrower: _Facts(
+                record=records.get(borrower),
+                holds=grounds.holds(books[borrower]),
+                past=past.get(borrower, []),
+                unable=borrower in offered or _seems_unable(books[borrower]),
+            )
+            for borrower in borrowers
+        }
 
-    def _stance(self, message: Message, book: Book, transaction: MessageTransaction, now: datetime) -> Refusal | None:
+    def _one(self, connection: Connection, message: Message, facts: _Facts, now: datetime) -> _Refused | Parcel:
+        question = self._question(message, facts)
+        ruled = self._stance(message, facts) or question.at(now)
+        answer = self._made(message, facts.record, question, ruled, now) if isinstance(ruled, Allowed) else ruled
+        if isinstance(answer, Parcel):
+            contact = _contact(message, question.attempt, now)
+            self._grounds.log.reserve(connection, contact)
+            facts.past.append(contact)
+            return answer
+        self._grounds.log.refuse_in(connection, question.attempt, answer, now, message.key)
+        verdict = _verdict(message, answer)
+        if verdict.status is MessageStatus.REFUSED:
+            transaction = MessageTransaction(connection)
+            transaction.end(message, verdict)
+            further = self._borrowers.next_of(message) if answer.rule in OF_THE_CHANNEL else None
+            transaction.take_down([further] if further else [])
+        return _Refused(answer.rule, verdict)
+
+    def _question(self, message: Message, facts: _Facts) -> _Question:
+        grounds = self._grounds
+        attempt = Attempt(
+            borrower=message.borrower,
+            loan=message.loan,
+            channel=Channel(message.channel),
+            kind=grounds.outreach.step(str(message.step)).kind,
+        )
+        others = tuple(one for one in facts.past if one.contact_id != message.key)
+        packs = packs_for(facts.record, grounds.packs, grounds.known)
+        return _Question(attempt, facts.record, facts.holds, others, packs)
+
+    def _stance(self, message: Message, facts: _Facts) -> Refusal | None:
         """Nobody who cannot pay is dunned: a plan is offered in its place."""
-        outreach = self._grounds.outreach
-        if not outreach.step(str(message.step)).dunning:
-            return None
-        since = now - timedelta(days=outreach.offer_calm_days)
-        if not _seems_unable(book) and not transaction.offered(message.borrower, StepName.OFFER_PLAN, since):
+        if not (facts.unable and self._grounds.outreach.step(str(message.step)).dunning):
             return None
         says = "who seems unable to pay is offered a plan, and not asked for money"
         return Refusal(rule="unable_to_pay", pack=HOUSE, detail=says, next_at=None)

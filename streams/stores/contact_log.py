@@ -18,7 +18,7 @@ from streams.stores.upsert import insert
 from streams.stores.work_tables import contact_log, refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -58,6 +58,18 @@ class ContactLog:
             return [_contact(row) for row in connection.execute(ordered)]
         with self.database.read() as reading:
             return [_contact(row) for row in reading.execute(ordered)]
+
+    @staticmethod
+    def past_of(connection: Connection, borrowers: Collection[str], since: datetime) -> dict[str, list[PastContact]]:
+        """The same of several borrowers, as part of a transaction."""
+        latest = func.coalesce(contact_log.c.reached_at, contact_log.c.at)
+        query = select(contact_log).where(
+            contact_log.c.borrower.in_(borrowers), (contact_log.c.at >= since) | (latest >= since)
+        )
+        found: dict[str, list[PastContact]] = {}
+        for row in connection.execute(query.order_by(contact_log.c.at, contact_log.c.contact_id)):
+            found.setdefault(row.borrower, []).append(_contact(row))
+        return found
 
     def reserve(self, connection: Connection, contact: PastContact, source: str = NOTIFIER) -> None:
         """Write a contact down before it is made: whoever checks the rules from now on counts it.

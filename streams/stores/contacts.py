@@ -22,7 +22,7 @@ from streams.stores.contact_writing import Writing
 from streams.stores.upsert import insert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -84,6 +84,12 @@ class ContactStore:
         """How a borrower may be reached; None if nothing is known. Needs no key."""
         with self.database.read() as connection:
             return read_record(connection, borrower)
+
+    def records(self, borrowers: Iterable[str]) -> dict[str, ContactRecord]:
+        """The same of several, as one moment has them; those of whom nothing is known are left out."""
+        with self.database.read() as connection:
+            found = {borrower: read_record(connection, borrower) for borrower in borrowers}
+        return {borrower: record for borrower, record in found.items() if record is not None}
 
     def reveal(self, borrower: str, address_id: str) -> str:
         """One address. Raises NotFound, AddressUnreadable (both Rejected), Misconfigured without a key."""

@@ -137,30 +137,31 @@ class MessageTransaction:
         values = {"status": MessageStatus.SUPERSEDED.value, "detail": "the episode has moved on or is over"}
         return self._connection.execute(ended.values(**values)).rowcount
 
-    def alone_with(self, borrower: str) -> None:
-        """No other transaction that asks so much goes on with this borrower until this one has ended."""
+    def alone_with(self, borrowers: Sequence[str]) -> None:
+        """No other transaction that asks so much goes on with these until this one has ended. In one fixed order."""
         if self._connection.dialect.name == "postgresql":  # SQLite has one writer anyway.
-            self._connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtext(:room), hashtext(:borrower))"),
-                {"room": CONSUMER, "borrower": borrower},
-            )
+            lock = text("SELECT pg_advisory_xact_lock(hashtext(:room), hashtext(:borrower))")
+            for borrower in borrowers:
+                self._connection.execute(lock, {"room": CONSUMER, "borrower": borrower})
 
     def end(self, message: Message, verdict: Verdict) -> None:
         """It ends here."""
         row = messages.update().where(messages.c.number == message.number)
         self._connection.execute(row.values(status=verdict.status.value, detail=verdict.detail))
 
-    def still_waits(self, message: Message) -> bool:
-        """Whether it is to go out even now. Until the end of the transaction nobody changes that."""
-        table = messages.c
-        query = select(table.status).where(table.number == message.number).with_for_update()
-        return self._connection.scalar(query) == MessageStatus.WAITING.value
-
-    def offered(self, borrower: str, step: str, since: datetime) -> bool:
-        """Whether this step waits to go to the borrower or went out since an instant."""
+    def still_waiting(self, some: Sequence[Message]) -> set[int]:
+        """The numbers of those that are to go out even now. Until the end of the transaction nobody changes that."""
         table = messages.c
         query = select(table.number).where(
-            table.borrower == borrower,
+            table.number.in_([message.number for message in some]), table.status == MessageStatus.WAITING.value
+        )
+        return set(self._connection.scalars(query.order_by(table.number).with_for_update()))
+
+    def offered(self, borrowers: Collection[str], step: str, since: datetime) -> set[str]:
+        """The borrowers to whom this step waits to go or went out since an instant."""
+        table = messages.c
+        query = select(table.borrower).where(
+            table.borrower.in_(borrowers),
             table.audience == BORROWER,
             table.step == step,
             or_(
@@ -168,7 +169,7 @@ class MessageTransaction:
                 and_(table.status == MessageStatus.SENT.value, table.sent_at >= since),
             ),
         )
-        return self._connection.execute(query.limit(1)).first() is not None
+        return set(self._connection.scalars(query))
 
 
 class MessageStore:

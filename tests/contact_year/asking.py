@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING
 from streams.casework.contact import Channel, Holds, Kind, Refusal
 from streams.casework.packs import load_packs
 from streams.stores.cipher import AddressCipher, new_key
-from streams.stores.contact_log import ContactLog
 from streams.stores.contacts import ContactStore
 from streams.stores.database import CONTACTS, open_database
 from tests.contact_year.agenda import Agenda
 from tests.contact_year.checker import violations
-from tests.contact_year.dialler import AGENCY, Dialler, Wish
+from tests.contact_year.dialler import AGENCY, Dialler, LogOnPaper, Wish
 from tests.contact_year.evidence import Hold
 from tests.contact_year.people import CHANNELS, people
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from streams.casework.packs import Pack
+    from streams.stores.contact import ContactRecord
+    from tests.contact_year.dialler import Log
     from tests.contact_year.evidence import Contact, Violation
     from tests.contact_year.people import Person
 
@@ -64,7 +65,7 @@ def holds_of_a_year(borrowers: Sequence[str], begin: datetime, days: int, seed: 
     for borrower in borrowers:
         for kind, likelihood in (
             ("hardship", 0.3),
-            ("dispute", 0.2),
+            ("dispute", 0.4),
             ("promise", 0.6),
             ("hold", 0.3),
             ("deceased", 0.03),
@@ -107,22 +108,32 @@ class AskingYear:
     """One year under some packs."""
 
     def __init__(
-        self, directory: Path, names: Sequence[str], *, borrowers: int, days: int, seed: int, packs: Sequence[Pack] = ()
+        self,
+        directory: Path,
+        names: Sequence[str],
+        *,
+        borrowers: int,
+        days: int,
+        seed: int,
+        packs: Sequence[Pack] = (),
+        store: type[ContactStore] = ContactStore,
+        log: Log | None = None,
+        tells_of_holds: bool = True,
     ) -> None:
+        """`packs`, `store`, `log` and `tells_of_holds` are for faults that the checker must find."""
         self.tokens = [f"b{i:05}" for i in range(borrowers)]
         self.days, self.end = days, BEGIN + timedelta(days=days)
         self.people: dict[str, Person] = people(self.tokens, BEGIN, self.end, seed)
         self.held = holds_of_a_year(self.tokens, BEGIN, days, seed)
         self.agenda = Agenda(BEGIN - timedelta(days=500))
-        self._databases = [
-            open_database(f"sqlite:///{directory}/contacts.db", CONTACTS),
-            open_database(f"sqlite:///{directory}/cases.db"),
-        ]
-        self.store = ContactStore(self._databases[0], AddressCipher(new_key()))
-        self.log = ContactLog(self._databases[1])
+        self._database = open_database(f"sqlite:///{directory}/contacts.db", CONTACTS)
+        self.store = store(self._database, AddressCipher(new_key()))
+        self.records: dict[str, ContactRecord | None] = {}
+        self.log = log or LogOnPaper()
+        self._standing = Standing(self.held if tells_of_holds else ())
         self.dialler = Dialler(
-            store=self.store, log=self.log, packs=packs or load_packs(names), holds=Standing(self.held),
-            agenda=self.agenda, seed=seed,
+            record=self._record, reveal=self.store.reveal, log=self.log, holds=self._standing, agenda=self.agenda,
+            packs=packs or load_packs(names), seed=seed,
         )  # fmt: skip
         self.asked = Asked(packs=tuple(names))
         self._draw = random.Random(f"wishes {seed}")  # noqa: S311 - the same for the same seed
@@ -131,13 +142,23 @@ class AskingYear:
         """Let the year pass. `bursts` is how often a borrower is wished for, in times a day."""
         for person in self.people.values():
             for at, telling in person.told:
-                self.agenda.at(at, lambda telling=telling: telling(self.store))  # type: ignore[misc]
+                self.agenda.at(at, lambda telling=telling: self._tell(telling))  # type: ignore[misc]
         for token in self.tokens:
             for _ in range(round(self.days * bursts)):
                 self._burst(token)
         while self.agenda.next_at is not None and self.agenda.next_at < self.end:
             self.agenda.step()
         return self._judged()
+
+    def _tell(self, telling: Callable[[ContactStore], object]) -> None:
+        telling(self.store)
+        self.records.clear()
+
+    def _record(self, borrower: str) -> ContactRecord | None:
+        """What the store knows; asked once after each thing it was told."""
+        if borrower not in self.records:
+            self.records[borrower] = self.store.record(borrower)
+        return self.records[borrower]
 
     def _burst(self, borrower: str) -> None:
         """Somebody tries several times within a day and a half."""
@@ -180,6 +201,5 @@ class AskingYear:
         self.asked.wrong = [v for v in found if not v.contact_id.startswith(AGENCY)]
         self.asked.contacts = [c for c in made if not c.contact_id.startswith(AGENCY)]
         self.asked.wished, self.asked.made = self.dialler.made.wished, len(self.asked.contacts)
-        for database in self._databases:
-            database.close()
+        self._database.close()
         return self.asked

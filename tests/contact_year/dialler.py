@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from streams.casework.contact import Allowed, Attempt, Channel, Holds, Kind, PastContact, Refusal
 from streams.casework.contact_rules import check
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from streams.casework.packs import Pack
+    from streams.stores.contact import ContactRecord
     from streams.stores.contact_log import ContactLog
-    from streams.stores.contacts import ContactStore
     from tests.contact_year.agenda import Agenda
 
 AGENCY = "agency"
@@ -50,27 +50,72 @@ class Made:
     wished: int = 0
 
 
+class Log(Protocol):
+    """Where contacts are written down and counted."""
+
+    def past(self, borrower: str, since: datetime) -> Sequence[PastContact]:
+        """The contacts tried with a borrower from an instant on."""
+        ...
+
+    def note(self, contact: PastContact, who: str) -> None:
+        """Write down a contact, or what has become of it."""
+        ...
+
+
+class LogOnPaper(Log):
+    """Kept in memory."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, dict[str, PastContact]] = {}
+
+    def past(self, borrower: str, since: datetime) -> Sequence[PastContact]:
+        """All but what is too old."""
+        return [c for c in self._of.get(borrower, {}).values() if (c.reached_at or c.at) >= since]
+
+    def note(self, contact: PastContact, who: str) -> None:  # noqa: ARG002 - the other log keeps it
+        """The latest word counts."""
+        self._of.setdefault(contact.borrower, {})[contact.contact_id] = contact
+
+
+class LogInDatabase(Log):
+    """The product's own."""
+
+    def __init__(self, log: ContactLog) -> None:
+        self._log = log
+
+    def past(self, borrower: str, since: datetime) -> Sequence[PastContact]:
+        """As the product reads it."""
+        return self._log.past(borrower, since)
+
+    def note(self, contact: PastContact, who: str) -> None:
+        """As what comes from the topic `contacts` is written."""
+        with self._log.database.write() as connection:
+            self._log.reserve(connection, contact, who)
+
+
 class Dialler:
     """Makes the contacts that people wish for, where the rules allow them."""
 
     def __init__(
         self,
         *,
-        store: ContactStore,
-        log: ContactLog,
+        record: Callable[[str], ContactRecord | None],
+        reveal: Callable[[str, str], str],
+        log: Log,
         packs: Sequence[Pack],
         holds: Callable[[str, datetime], Holds],
         agenda: Agenda,
         seed: int,
     ) -> None:
-        self._store, self._log, self._packs, self._holds, self._agenda = store, log, packs, holds, agenda
+        self._record, self._reveal, self._log = record, reveal, log
+        self._packs, self._holds, self._agenda = packs, holds, agenda
         self._known = known_packs()
         self._draw = random.Random(f"dialler {seed}")  # noqa: S311 - the same for the same seed
         self.made = Made()
 
     def ask(self, wish: Wish, now: datetime) -> Allowed | Refusal:
         """What the rules say at this moment."""
-        record = self._store.record(wish.borrower)
+        record = self._record(wish.borrower)
         attempt = Attempt(borrower=wish.borrower, loan=wish.loan, channel=wish.channel, kind=wish.kind)
         past = self._log.past(wish.borrower, now - MEMORY)
         packs = packs_for(record, self._packs, self._known)
@@ -96,17 +141,13 @@ class Dialler:
         past = PastContact(
             contact_id=ident, borrower=wish.borrower, loan=wish.loan, channel=wish.channel, kind=wish.kind, at=now
         )
-        self._note(past, who)
+        self._log.note(past, who)
         if spoken is not None:
-            self._agenda.at(spoken, lambda: self._note(replace(past, reached_at=spoken), who))
-        address = None if address_id is None else self._store.reveal(wish.borrower, address_id)
+            self._agenda.at(spoken, lambda: self._log.note(replace(past, reached_at=spoken), who))
+        address = None if address_id is None else self._reveal(wish.borrower, address_id)
         self.made.contacts.append(
             Contact(
                 contact_id=ident, borrower=wish.borrower, loan=wish.loan, channel=wish.channel.value,
                 kind=wish.kind.value, at=now, conversation_at=spoken, address=address,
             )
         )  # fmt: skip
-
-    def _note(self, contact: PastContact, who: str) -> None:
-        with self._log.database.write() as connection:
-            self._log.reserve(connection, contact, who)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from schemas.alerts import Severity
 from schemas.outcomes import Verdict
 from streams.api import cursors
+from streams.api.contacts_made import count
 from streams.casework.acting import act
 from streams.casework.actions import Assign
 from streams.casework.changes import gather
@@ -178,6 +179,7 @@ class Desk:
             changes = Changes()
             gather(changes, act(book, action, actor, now, self.ladder, staff=staff))
             transaction.save(changes)
+            count(transaction.connection, changes.outgoing)
             file = self._whole(transaction.file(case_id), transaction.connection)
             if reply is not None:
                 self._finish(transaction, reply, file)

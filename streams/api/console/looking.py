@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from streams.api.console.drawing import Past
 from streams.api.console.forms import Ground
-from streams.api.console.words import distance, length, money, spoken
+from streams.api.console.words import distance, length, moment, money, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from streams.api.console.drawing import Drawing
     from streams.api.console.room import Room
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from streams.stores.roles import Actor
     from streams.stores.work import Approval
 
-SOON_SHARE_SECONDS = 4 * 3_600
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:")
+SOON_SECONDS = 4 * 3_600
 """A case that is due within this is drawn as due soon."""
+MINUTE = 60
 LEGEND = (
     ("paid", "installment paid in time"), ("late", "paid late"), ("unpaid", "due and unpaid"), ("ahead", "not yet due"),
     ("received", "payment"), ("returned", "payment sent back"), ("dpd", "days past due"), ("balance", "balance"),
@@ -62,13 +65,14 @@ def _clock(case: Case, now: datetime) -> tuple[str, str]:
     if case.is_paused:
         why = ", ".join(spoken(pause) for pause in case.pauses) or "paused"
         until = f", goes on {distance(case.resume_at, now)}" if case.resume_at else ""
-        left = f", then {length(case.sla_left_seconds or 0)} left"
+        seconds = case.sla_left_seconds or 0
+        left = f", then {length(seconds)} left" if seconds >= MINUTE else ", then due at once"
         return "paused", f"paused: {why}{until}{left}"
     if case.due_at is None:
         return "fine", "no time set"
     if case.due_at < now:
         return "late", f"due {distance(case.due_at, now)}"
-    soon = (case.due_at - now).total_seconds() < SOON_SHARE_SECONDS
+    soon = (case.due_at - now).total_seconds() < SOON_SECONDS
     return ("soon" if soon else "fine"), f"due {distance(case.due_at, now)}"
 
 
@@ -99,16 +103,20 @@ def since(file: CaseFile, number: int) -> list[Told]:
 
 _LEFT_OUT = {
     "alert_id", "episode_id", "revision", "sha256", "note_id", "note_sha256", "promise_id", "approval_id", "plan_id",
-    "changes", "reason_sha256", "contact_id", "text_sha256", "note",
+    "changes", "reason_sha256", "contact_id", "text_sha256", "note", "sla_left_seconds", "episodes", "step",
 }  # fmt: skip
+
+
+def _part(name: str, value: object) -> str:
+    return _plain(value) if name == "reason" else f"{spoken(name)} {_plain(value)}"
 
 
 def _told(line: AuditLine, notes: Mapping[str, str]) -> Told:
     detail = dict(line.detail)
-    parts = [f"{spoken(name)} {_plain(value)}" for name, value in detail.items() if name not in _LEFT_OUT and value]
+    parts = [_part(name, value) for name, value in detail.items() if name not in _LEFT_OUT and value not in (None, "")]
     changes = detail.get("changes")
     if isinstance(changes, dict):
-        pairs = ((name, pair) for name, pair in changes.items() if name != "next_step" and isinstance(pair, list))
+        pairs = ((name, pair) for name, pair in changes.items() if name not in _UNSAID and isinstance(pair, list))
         parts += [f"{spoken(name)} {_plain(pair[0])} → {_plain(pair[1])}" for name, pair in pairs]
     written = notes.get(str(detail.get("note_id")), "")
     if written:
@@ -116,8 +124,19 @@ def _told(line: AuditLine, notes: Mapping[str, str]) -> Told:
     return Told(line, spoken(line.action.replace(".", ": ")), "; ".join(parts))
 
 
+_UNSAID = frozenset({"next_step", "sla_left_seconds"})
+_SHORT = {None: "nothing", True: "yes", False: "no"}
+
+
 def _plain(value: object) -> str:
-    return "nothing" if value is None else spoken(value) if isinstance(value, str) else str(value)
+    if value is None or isinstance(value, bool):
+        return _SHORT[value]
+    if not isinstance(value, str):
+        return ", ".join(map(_plain, value)) if isinstance(value, list) else str(value)
+    try:
+        return moment(datetime.fromisoformat(value)) if _INSTANT.match(value) else spoken(value)
+    except ValueError:
+        return value
 
 
 def once() -> str:

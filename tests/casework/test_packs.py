@@ -203,8 +203,8 @@ def test_every_mistake_of_every_file_is_named(house: Path) -> None:
     ("name", "expected"),
     [
         ("us.toml", "there is a built-in pack of this name; rename the file"),
-        ("Our-Rules.toml", "a pack's name is small letters and _ only; rename the file"),
-        ("größe.toml", "a pack's name is small letters and _ only; rename the file"),
+        ("Our-Rules.toml", "a pack's name is 1 to 32 small letters and _; rename the file"),
+        ("größe.toml", "a pack's name is 1 to 32 small letters and _; rename the file"),
     ],
 )
 def test_names_that_a_file_must_not_have(tmp_path: Path, name: str, expected: str) -> None:

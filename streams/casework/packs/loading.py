@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from streams.casework.contact import ContactRecord, Kind
 
-NAME = re.compile(r"[a-z_]+", re.ASCII)
+NAME = re.compile(r"[a-z_]{1,32}", re.ASCII)
 KEY = re.compile(r"[\w-]{1,40}")
 FILE_BYTES_MAX = 256 * 1024
 PACKS_MAX = 200
@@ -101,7 +101,7 @@ def _files_of(directory: Path) -> list[Path]:
 
 def _of_file(path: Path) -> Pack:
     if not NAME.fullmatch(path.stem):
-        raise Misconfigured(f"{path}: a pack's name is small letters and _ only; rename the file")
+        raise Misconfigured(f"{path}: a pack's name is 1 to 32 small letters and _; rename the file")
     if path.stem in _built_in():
         raise Misconfigured(f"{path}: there is a built-in pack of this name; rename the file")
     try:

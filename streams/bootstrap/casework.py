@@ -76,7 +76,7 @@ def loan_and_currency(
             raise Misconfigured(f"the case has {len(loans)} loans: say which one with --loan")
         (loan,) = loans
     if currency is None and loan not in loans:
-        raise Misconfigured("the case knows no such loan: say its currency with --currency")
+        raise Misconfigured(f"the case holds no such loan: there is {', '.join(sorted(loans)) or 'none'}")
     return loan, currency or loans[loan]
 
 

@@ -163,7 +163,7 @@ def test_a_case_is_closed_and_reopened_by_its_borrower(url: str, capsys: pytest.
         (["note", "b-1", "x" * 2_001], 2, "text: must have at most 2000 characters"),
         (["promise", "b-1", "--amount-minor", "5", "--on", "soon"], 2, "promised_on: "),
         (["promise", "b-1", "--amount-minor", "-5", "--on", SOON], 2, "amount_minor: must be"),
-        (["promise", "b-1", "--amount-minor", "5", "--on", SOON, "--loan", "l-9"], 2, "--currency"),
+        (["promise", "b-1", "--amount-minor", "5", "--on", SOON, "--loan", "l-9"], 2, "there is l-1"),
         (["hold", "b-1", "--until", "tomorrow", "--reason", "x"], 2, "until: "),
         (["close", "b-1", "--as", "lost", "--reason", "x"], 2, "settled"),
         (["plan", "b-1", "absent.json"], 2, "absent.json cannot be read"),

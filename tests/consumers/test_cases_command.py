@@ -68,7 +68,7 @@ def test_a_case_is_shown_by_borrower_and_by_id(capsys: pytest.CaptureFixture[str
 
     assert 0 == main(["cases", "show", "b-1"])
     shown = capsys.readouterr().out
-    assert "Ask a supervisor to approve: lawyer's letter." in shown
+    assert "Ask a supervisor what to do: lawyer's letter is off here" in shown
     assert "missed_installment at step 70." in shown
 
 

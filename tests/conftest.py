@@ -1,4 +1,4 @@
-"""What every test may ask for: a real broker (`broker`), topic names of its own (`prefix`), Docker (`docker`)."""
+"""What every test may ask for: a real broker (`broker`), topic names of its own (`prefix`), Docker, a browser."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _numbers = itertools.count(1)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +50,30 @@ def docker() -> None:
     pytest.skip(f"needs Docker: {reason}")
 
 
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A Chromium: CHROMIUM, or one on the PATH. Without one as with Docker: skipped at home, a failure in CI."""
+    named = os.environ.get("CHROMIUM", "")
+    found = shutil.which(named) if named else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is not None:
+        return found
+    reason = f"CHROMIUM={named} is no program" if named else f"there is none of {', '.join(BROWSERS)} on the PATH"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(f"the browser tests must run in CI, and {reason}", pytrace=False)
+    pytest.skip(f"needs Chromium: {reason}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever asks for the broker is an integration test; whatever is marked `docker` asks for Docker."""
+    """Whatever asks for the broker is an integration test; a mark `docker` or `browser` asks for what it needs."""
     for item in items:
         fixtures = getattr(item, "fixturenames", [])
         if "broker" in fixtures:
             item.add_marker("integration")
-        if item.get_closest_marker("docker") and "docker" not in fixtures:
-            fixtures.insert(0, "docker")
-        elif "docker" in fixtures:
-            item.add_marker("docker")
+        for mark, fixture in (("docker", "docker"), ("browser", "chromium")):
+            if item.get_closest_marker(mark) and fixture not in fixtures:
+                fixtures.insert(0, fixture)
+            elif fixture in fixtures:
+                item.add_marker(mark)
 
 
 def _why_no_docker() -> str | None:

@@ -8,20 +8,24 @@ from pathlib import Path
 
 import pytest
 
-NEEDS_DOCKER = """
+NEEDS_IT = """
 import pytest
 
-@pytest.mark.docker
-def test_in_a_container():
+@pytest.mark.{mark}
+def test_with_it():
     raise AssertionError("it ran")
 """
+MISSING = {
+    "docker": ("needs Docker: there is no docker command", "the container tests must run in CI"),
+    "browser": ("needs Chromium: there is none of chromium", "the browser tests must run in CI"),
+}
 
 
-def without_docker(directory: Path, ci: str) -> subprocess.CompletedProcess[str]:
-    """Run a test that needs Docker where there is none."""
+def without(mark: str, directory: Path, ci: str) -> subprocess.CompletedProcess[str]:
+    """Run a test that needs something where there is nothing."""
     shutil.copy(Path(__file__).with_name("conftest.py"), directory)
-    (directory / "test_it.py").write_text(NEEDS_DOCKER)
-    environment = os.environ | {"PATH": str(directory), "CI": ci}
+    (directory / "test_it.py").write_text(NEEDS_IT.format(mark=mark))
+    environment = os.environ | {"PATH": str(directory), "CI": ci, "CHROMIUM": ""}
     command = [
         sys.executable,
         "-m",
@@ -36,17 +40,19 @@ def without_docker(directory: Path, ci: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=directory)
 
 
-def test_at_home_it_is_skipped_with_the_reason(tmp_path: Path) -> None:
-    """Without Docker a container test is skipped, and the closing report says why."""
-    answer = without_docker(tmp_path, ci="")
-    assert (0, True) == (answer.returncode, "needs Docker: there is no docker command" in answer.stdout)
+@pytest.mark.parametrize("mark", MISSING)
+def test_at_home_it_is_skipped_with_the_reason(mark: str, tmp_path: Path) -> None:
+    """Without Docker or a browser a test that needs it is skipped, and the closing report says why."""
+    answer = without(mark, tmp_path, ci="")
+    assert (0, True) == (answer.returncode, MISSING[mark][0] in answer.stdout)
     assert "1 skipped" in answer.stdout
 
 
-def test_in_ci_it_fails(tmp_path: Path) -> None:
-    """Where CI=true a missing Docker fails the run instead of passing it silently."""
-    answer = without_docker(tmp_path, ci="true")
-    assert (1, True) == (answer.returncode, "the container tests must run in CI" in answer.stdout)
+@pytest.mark.parametrize("mark", MISSING)
+def test_in_ci_it_fails(mark: str, tmp_path: Path) -> None:
+    """Where CI=true what is missing fails the run instead of passing it silently."""
+    answer = without(mark, tmp_path, ci="true")
+    assert (1, True) == (answer.returncode, MISSING[mark][1] in answer.stdout)
 
 
 @pytest.mark.docker

@@ -39,7 +39,8 @@ class BorrowerMessages:
             if not plan.replaces:
                 continue
             episode = str(alert.data.episode_id)
-            transaction.end_earlier(episode, alert.data.revision, but=plan.step)
+            if alert.data.revision > 1:
+                transaction.end_earlier(episode, alert.data.revision, but=plan.step)
             waiting = [message for message in new.get(episode, ()) if message.step == plan.step]
             if plan.step is not None and not waiting and (episode, plan.step) not in taken:
                 waiting = [self._message(alert, plan, batch.partition)]

@@ -73,7 +73,7 @@ def _read(cursor: str, kind: str) -> list[str | None]:
     except (ValueError, binascii.Error):
         raise Rejected(BAD) from None
     fits = isinstance(found, list) and len(found) == _PARTS[kind] + 1 and found[0] == kind
-    if not fits or not all(part is None or isinstance(part, str) for part in found):
+    if not fits or not all(part is None or (isinstance(part, str) and part.isprintable()) for part in found):
         raise Rejected(BAD)
     return list(found[1:])
 
@@ -81,8 +81,8 @@ def _read(cursor: str, kind: str) -> list[str | None]:
 def _time(text: str | None) -> datetime:
     try:
         found = datetime.fromisoformat(text or "")
-    except ValueError:
-        raise Rejected(BAD) from None
-    if found.tzinfo is None:
-        raise Rejected(BAD)
-    return found.astimezone(UTC)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Rejected(BAD)

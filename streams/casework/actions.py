@@ -7,6 +7,7 @@ name a person, so it goes to a note that can be erased, and the audit trail keep
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal, Self
+from unicodedata import category
 from uuid import UUID  # noqa: TC003 - pydantic reads the annotations at run time
 
 from pydantic import (
@@ -32,8 +33,11 @@ REASON_CHARS_MAX: Final = 500
 
 
 def _printable(text: str) -> str:
-    """Line breaks and tabs are text; other control characters are none, and PostgreSQL cannot keep a NUL."""
-    if any(not (character.isprintable() or character in "\n\t\r") for character in text):
+    """Line breaks and tabs are text; other control characters are none, and PostgreSQL cannot keep a NUL.
+
+    What joins letters and emoji, and every script's own spaces, is text too, though Python calls it not printable.
+    """
+    if any(category(character) in {"Cc", "Cs"} and character not in "\n\t\r" for character in text):
         raise ValueError("must not hold control characters")
     return text
 

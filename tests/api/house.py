@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,19 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 from httpx import ASGITransport
 
-from streams import clock
 from streams.api.app import build
 from streams.api.desk import Desk
 from streams.api.limits import Limits
 from streams.api.rooms import Rooms
 from streams.casework.ladder import Ladder
 from streams.casework.roles import Role
+from streams.consumers.case_creator import CaseCreator
+from streams.consumers.loop import Batch
+from streams.metrics import Metrics
 from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.messages import MessageStore
+from tests.consumers.builders import START, alert
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from streams.stores.database import Database
 
 PLENTY = 1_000_000
+NOW = START + timedelta(hours=2)
+"""What time it is in the house."""
 
 
 @dataclass
@@ -51,20 +57,28 @@ class Client:
 
 
 def rooms_over(database: Database, **more: Any) -> Rooms:
-    """The rooms over a database, with the wall clock."""
+    """The rooms over a database."""
     values: dict[str, Any] = {
-        "desk": Desk(database, Ladder.standard(), now=clock.now),
+        "desk": Desk(database, Ladder.standard(), now=lambda: NOW),
         "accounts": AccountStore(database),
         "cases": CaseStore(database),
         "messages": MessageStore(database),
-        "now": clock.now,
+        "now": lambda: NOW,
     }
     return Rooms(**(values | more))
 
 
 def keys_of(accounts: AccountStore) -> dict[Role, str]:
     """An account of every role, called like it."""
-    return {role: accounts.create(role.value, role, at=clock.now()) for role in Role}
+    return {role: accounts.create(role.value, role, at=NOW) for role in Role}
+
+
+def open_cases(store: CaseStore, *borrowers: str, **more: Any) -> dict[str, str]:
+    """A case for each borrower, as the case creator opens it; their ids."""
+    alerts = [alert(borrower=borrower, **({"dpd": 16, "step": 15} | more)) for borrower in borrowers]
+    start = store.positions("alerts").get(0, 0)
+    CaseCreator(store, Ladder.standard(), Metrics()).take(Batch("alerts", 0, start, start + len(alerts), alerts))
+    return {borrower: store.files_of(borrower)[0].case.case_id for borrower in borrowers}
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from streams.errors import Conflict, NotFound, Rejected
 from streams.stores import audit as trail
 from streams.stores.case import Entry
 from streams.stores.roles import Actor, Role
-from streams.stores.upsert import insert
+from streams.stores.upsert import is_new
 from streams.stores.work_tables import accounts, sessions
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ class AccountStore:
         key = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         row = {"account": account, "role": role.value, "takes_cases": takes_cases, "key_hash": digest(key)}
         with self.database.write() as connection:
-            written = insert(connection, accounts).values(**row, created_at=at).on_conflict_do_nothing()
-            if not connection.execute(written).rowcount:
+            if not is_new(connection, accounts, row | {"created_at": at}):
                 raise Conflict(f"there is an account {account} already: `ews api keys rotate {account}` renews its key")
             _note(connection, "account.created", account, at, by, role=role.value, takes_cases=takes_cases)
         return key

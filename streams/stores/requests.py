@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, select, update
 
-from streams.stores.upsert import insert
+from streams.stores.upsert import is_new
 from streams.stores.work_tables import requests
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def claim(connection: Connection, account: str, key: str, fingerprint: str, *, a
     """Take the key for this transaction. False if it is answered already. Sweeps out answers that are too old."""
     connection.execute(delete(requests).where(requests.c.at < at - KEPT))
     row = {"account": account, "key": key, "fingerprint": fingerprint, "status": 0, "body": "", "at": at}
-    return bool(connection.execute(insert(connection, requests).values(**row).on_conflict_do_nothing()).rowcount)
+    return is_new(connection, requests, row)
 
 
 def finish(connection: Connection, account: str, key: str, answer: Answer) -> None:

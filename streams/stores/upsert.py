@@ -17,6 +17,15 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
+def is_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Write a row unless there is one of its keys already; whether it was written.
+
+    The row count of such a statement is -1 on PostgreSQL, so the row itself is asked for.
+    """
+    statement = insert(connection, table).values(**row).on_conflict_do_nothing()
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Write rows by primary key, new or not. Every row has the same columns."""
     if not rows:

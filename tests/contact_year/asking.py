@@ -140,9 +140,9 @@ class AskingYear:
 
     def run(self, *, bursts: float) -> Asked:
         """Let the year pass. `bursts` is how often a borrower is wished for, in times a day."""
-        for person in self.people.values():
+        for token, person in self.people.items():
             for at, telling in person.told:
-                self.agenda.at(at, lambda telling=telling: self._tell(telling))  # type: ignore[misc]
+                self.agenda.at(at, lambda token=token, telling=telling: self._tell(token, telling))  # type: ignore[misc]
         for token in self.tokens:
             for _ in range(round(self.days * bursts)):
                 self._burst(token)
@@ -150,9 +150,9 @@ class AskingYear:
             self.agenda.step()
         return self._judged()
 
-    def _tell(self, telling: Callable[[ContactStore], object]) -> None:
+    def _tell(self, borrower: str, telling: Callable[[ContactStore], object]) -> None:
         telling(self.store)
-        self.records.clear()
+        self.records.pop(borrower, None)
 
     def _record(self, borrower: str) -> ContactRecord | None:
         """What the store knows; asked once after each thing it was told."""

@@ -46,8 +46,17 @@ AGENCY_SHARE = 0.05
 class Office:
     """Follows every case from its opening to its end."""
 
-    def __init__(self, desk: Desk, agenda: Agenda, wish: Callable[[Wish], object], *, bursts: float, seed: int) -> None:
-        self._desk, self._agenda, self._wish, self._bursts = desk, agenda, wish, bursts
+    def __init__(
+        self,
+        desk: Desk,
+        agenda: Agenda,
+        wish: Callable[[Wish], object],
+        changed: Callable[[str], object],
+        *,
+        bursts: float,
+        seed: int,
+    ) -> None:
+        self._desk, self._agenda, self._wish, self._changed, self._bursts = desk, agenda, wish, changed, bursts
         self._draw = random.Random(f"office {seed}")  # noqa: S311 - the same for the same seed
         self._open: dict[str, Case] = {}
         self.held: list[Hold] = []
@@ -111,6 +120,7 @@ class Office:
         except Rejected:
             self.refused += 1
             return False
+        self._changed(case.borrower)
         self.acted[action.kind] = self.acted.get(action.kind, 0) + 1
         return True
 

@@ -63,11 +63,12 @@ from tests.contact_year.people import CHANNELS, Person, people
 from tests.contact_year.portfolio import alerts_of_a_year
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from schemas.alerts import Alert
     from streams.casework.packs import Pack
     from streams.consumers.channels.channel import Parcel
+    from streams.stores.contact import ContactRecord
 
 START = date(2025, 1, 1)
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
@@ -202,6 +203,11 @@ class NotifierYear:
         self._packs = tuple(packs) or load_packs(self.names)
         self._told_of = {str(a.id): a for a in alerts}
         self._holds = holds_of if tells_of_holds else (lambda _: Holds())
+        # What was read last, until something changes it: people ask far more often than anything changes.
+        self._records: dict[str, ContactRecord | None] = {}
+        self._held: dict[str, Holds] = {}
+        self._due: datetime | None = None
+        self._due_known = False
         self._contacts_read = 0
         self._offset = 0
         self._build(bursts)
@@ -227,19 +233,19 @@ class NotifierYear:
         self.creator = CaseCreator(self.cases, ladder, self.metrics)
         self.keeper = ContactKeeper(self.log, self.contacts, self.metrics, now=self._now)
         self.dialler = Dialler(
-            record=self.contacts.record, reveal=self.contacts.reveal, log=LogInDatabase(self.log),
+            record=self._record, reveal=self.contacts.reveal, log=LogInDatabase(self.log),
             packs=self._packs, holds=self._holds_now, agenda=self.agenda, seed=self.seed,
         )  # fmt: skip
         desk = Desk(self.database, ladder, now=self._now)
-        self.office = Office(desk, self.agenda, self._wish, bursts=bursts, seed=self.seed)
+        self.office = Office(desk, self.agenda, self._wish, self._changed, bursts=bursts, seed=self.seed)
 
     # What happens
 
     async def run(self) -> Report:
         """Let the year pass, and judge it."""
-        for person in self.people.values():
+        for borrower, person in self.people.items():
             for at, telling in person.told:
-                self.agenda.at(at, lambda telling=telling: telling(self.contacts))  # type: ignore[misc]
+                self.agenda.at(at, lambda b=borrower, t=telling: self._tell(b, t))  # type: ignore[misc]
         for moment in sorted({a.time for a in self.alerts}):
             if BEGIN <= moment < self.end:
                 batch = tuple(a for a in self._at(moment))
@@ -250,6 +256,19 @@ class NotifierYear:
             self.agenda.step()
         await self._send_until(self.end)
         return self._judged()
+
+    def _tell(self, borrower: str, telling: Callable[[ContactStore], object]) -> None:
+        telling(self.contacts)
+        self._changed(borrower)
+
+    def _changed(self, borrower: str) -> None:
+        self._records.pop(borrower, None)
+        self._held.pop(borrower, None)
+
+    def _record(self, borrower: str) -> ContactRecord | None:
+        if borrower not in self._records:
+            self._records[borrower] = self.contacts.record(borrower)
+        return self._records[borrower]
 
     def _at(self, moment: datetime) -> list[Alert]:
         if not hasattr(self, "_by_time"):
@@ -263,6 +282,7 @@ class NotifierYear:
 
     def _notify(self, alerts: tuple[Alert, ...]) -> None:
         self.notifier.take(self._batch(alerts, self.messages.positions("alerts").get(0, 0)))
+        self._due_known = False
 
     def _case(self, alerts: tuple[Alert, ...]) -> None:
         self.creator.take(self._batch(alerts, self.cases.positions("alerts").get(0, 0)))
@@ -270,6 +290,7 @@ class NotifierYear:
             if alert.data.detector == "mandate_broken" and alert.data.step >= 3:
                 self.office.died(alert.subject)
         for borrower in sorted({a.subject for a in alerts}):
+            self._changed(borrower)
             self.office.look(borrower)
 
     async def _send_until(self, moment: datetime) -> None:
@@ -277,6 +298,7 @@ class NotifierYear:
         while (due := self._next_due()) is not None and due <= moment:
             self.agenda.now = max(self.agenda.now, due)
             moved = await self.delivery.deliver_due()
+            self._due_known = False
             self._relay()
             if not moved and (again := self._next_due()) is not None and again <= self.agenda.now:
                 if self.agenda.now + timedelta(minutes=1) > moment:
@@ -284,16 +306,14 @@ class NotifierYear:
                 self.agenda.now += timedelta(minutes=1)
 
     def _next_due(self) -> datetime | None:
-        earliest = func.min(func.coalesce(message_rows.c.not_before, message_rows.c.taken_at))
-        with self.database.read() as connection:
-            found = connection.execute(
-                select(message_rows.c.not_before, message_rows.c.taken_at)
-                .where(message_rows.c.status == MessageStatus.WAITING.value)
-                .group_by(message_rows.c.number)
-                .order_by(earliest)
-                .limit(1)
-            ).one_or_none()
-        return None if found is None else found.not_before or found.taken_at
+        """When the next message may go out, as far as is known."""
+        if not self._due_known:
+            moment = func.coalesce(message_rows.c.not_before, message_rows.c.taken_at).label("moment")
+            waiting = select(moment).where(message_rows.c.status == MessageStatus.WAITING.value)
+            with self.database.read() as connection:
+                self._due = connection.scalar(waiting.order_by(moment).limit(1))
+            self._due_known = True
+        return self._due
 
     def _relay(self) -> None:
         """What the outbox holds for the topic `contacts`, taken up by the keeper of the log."""
@@ -345,8 +365,10 @@ class NotifierYear:
         self.dialler.wish(wish, self.agenda.now)
 
     def _holds_now(self, borrower: str, now: datetime) -> Holds:  # noqa: ARG002 - the case knows
-        with self.cases.begin() as transaction:
-            return self._holds(transaction.books([borrower], [])[borrower])
+        if borrower not in self._held:
+            with self.cases.begin() as transaction:
+                self._held[borrower] = self._holds(transaction.books([borrower], [])[borrower])
+        return self._held[borrower]
 
     # What came of it
 

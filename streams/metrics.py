@@ -40,7 +40,7 @@ LABELS = {
     "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
     "rule": "a rule of the packs of contact rules or of the house",
     "where": "what our own code failed on: a record, a tick",
-    "effect": "resumed, breached",
+    "effect": "resumed, breached, assigned",
     "end": "kept, reopened (a payment was returned)",
     "route": "a path of the HTTP API or the console with placeholders for what varies, or none",
     "method": "GET, POST, PUT, DELETE, or other",
@@ -205,7 +205,7 @@ class Metrics:
     outbox_published = _counter(
         "ews_outbox_published_total", "Events of the outbox that Kafka has taken, repeats included.", "topic"
     )
-    clockwork = _counter("ews_clockwork_total", "What time has done to cases: pauses ended, breaches.", "effect")
+    clockwork = _counter("ews_clockwork_total", "What the clockwork has done to cases: pauses ended, breaches, owners found.", "effect")
     promises = _counter("ews_promises_total", "Promises by what repayments made of them.", "end")
     outcome_share = _gauge(
         "ews_detector_precision_ratio", "Share of a detector's judged episodes that were true.", "detector"

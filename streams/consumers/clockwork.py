@@ -1,7 +1,7 @@
-"""The clockwork: does to cases what time alone does. Pauses end when their time has come, and a breach is marked.
+"""The clockwork: what nobody does. Pauses end when their time has come, a breach is marked, a new case gets an owner.
 
-What time does is decided in `streams.casework.sla`. One process does it at a time; a case that a person or an alert
-changes at the same moment is locked by the one and then read anew by the other.
+What time does is decided in `streams.casework.sla`, who gets a case in `assignment`. One process does it at a time; a
+case that a person or an alert changes at the same moment is locked by the one and then read anew by the other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from streams.casework.changes import Change, gather
+from streams.casework.assignment import handed_out
+from streams.casework.changes import gather
 from streams.casework.sla import tick
 from streams.consumers.waits import Waits
 from streams.errors import Unavailable
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from streams.casework.changes import Acted
     from streams.casework.ladder import Ladder
     from streams.metrics import Metrics
+    from streams.stores.case import Book
     from streams.stores.dues import Dues
     from streams.stores.leases import Leases
+
+    Move = Callable[[Book, dict[str, int], datetime], Acted | None]
 
 log = structlog.get_logger(__name__)
 
@@ -76,22 +80,31 @@ class Clockwork:
 
     def turn(self) -> int:
         """Do all that is due now, if the lease is ours; how many cases changed. Raises LeaseLost or Unavailable."""
+        return self._all(self._dues_of_time, self._tick) + self._all(
+            lambda _: self._dues.unowned(CASES_MAX), self._give
+        )
+
+    def _dues_of_time(self, now: datetime) -> list[str]:
+        return self._dues.borrowers(now, CASES_MAX)
+
+    def _all(self, due: Callable[[datetime], list[str]], move: Move) -> int:
+        """Move whatever is due, some cases in each transaction."""
         total = 0
         while self._leases.take(CLOCKWORK, self._holder, now := self._now()):
-            borrowers = self._dues.borrowers(now, CASES_MAX)
-            changed = self._tick(borrowers, now) if borrowers else 0
+            borrowers = due(now)
+            changed = self._moved(borrowers, now, move) if borrowers else 0
             total += changed
             if len(borrowers) < CASES_MAX or not changed:
                 break
         return total
 
-    def _tick(self, borrowers: list[str], now: datetime) -> int:
+    def _moved(self, borrowers: list[str], now: datetime, move: Move) -> int:
         changes = Changes()
         done: list[Acted] = []
         with self._dues.begin(self._holder, now) as transaction:
-            books = transaction.books(borrowers, ())
+            books, staff = transaction.books(borrowers, ()), transaction.staff()
             for borrower in borrowers:
-                acted = tick(books[borrower], now, self._ladder)
+                acted = move(books[borrower], staff, now)
                 if acted is not None:
                     gather(changes, acted)
                     done.append(acted)
@@ -99,9 +112,18 @@ class Clockwork:
         self._count(done)
         return len(done)
 
+    def _tick(self, book: Book, _: dict[str, int], now: datetime) -> Acted | None:
+        return tick(book, now, self._ladder)
+
+    @staticmethod
+    def _give(book: Book, staff: dict[str, int], now: datetime) -> Acted | None:
+        """To the collector with the fewest; `staff` counts what is given in this transaction too."""
+        acted = handed_out(book, staff, now)
+        if acted is not None and acted.case.owner is not None:
+            staff[acted.case.owner] += 1
+        return acted
+
     def _count(self, done: list[Acted]) -> None:
         for change, number in Counter(acted.change for acted in done).items():
             self._metrics.case_changes.labels(change).inc(number)
-        breached = sum(acted.change is Change.BREACHED for acted in done)
-        self._metrics.clockwork.labels("breached").inc(breached)
-        self._metrics.clockwork.labels("resumed").inc(len(done) - breached)
+            self._metrics.clockwork.labels(change).inc(number)

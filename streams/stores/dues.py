@@ -1,4 +1,4 @@
-"""Which cases time has something to do with: a pause whose end has come, a time to act that has run out."""
+"""Which cases something is due for by itself: a pause has ended, a time to act has run out, nobody has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from streams.stores.cases import CaseTransaction
+from streams.stores.cases import CaseStore, CaseTransaction
 from streams.stores.leases import require
 from streams.stores.tables import cases
 
@@ -34,6 +34,13 @@ class Dues:
         late = open_ones.where(cases.c.due_at <= now, cases.c.breached_at.is_(None))
         with self._database.read() as connection:
             return sorted({*connection.scalars(over), *connection.scalars(late)})
+
+    def unowned(self, limit: int) -> list[str]:
+        """Whose open cases nobody has, the most urgent first; none where nobody takes cases."""
+        with self._database.read() as connection:
+            if not CaseTransaction(connection).staff():
+                return []
+        return CaseStore(self._database).unowned(limit)
 
     @contextmanager
     def begin(self, holder: str, now: datetime) -> Iterator[CaseTransaction]:

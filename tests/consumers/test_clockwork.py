@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from streams.consumers.case_creator import CaseCreator
 from streams.consumers.clockwork import Clockwork
 from streams.consumers.loop import Batch
 from streams.metrics import Metrics
+from streams.stores.accounts import AccountStore
 from streams.stores.case import CaseState
 from streams.stores.cases import CaseStore
 from streams.stores.database import open_database
@@ -115,6 +117,20 @@ def test_however_many_are_due_all_are_done(office: Office) -> None:
     office.open(450)
     assert 450 == office.after(days=30)
     assert 0 == office.after(days=31)
+
+
+def test_cases_that_nobody_has_go_to_the_least_loaded(office: Office) -> None:
+    """In turn to those who take cases; where nobody does, they wait."""
+    office.open(5)
+    assert 0 == office.after(hours=1)
+    accounts = AccountStore(office.database)
+    for account, role, takes in (("c-1", "collector", True), ("c-2", "collector", True), ("c-3", "collector", False)):
+        accounts.create(account, Role(role), takes_cases=takes, at=office.now)
+    assert 5 == office.after(hours=2)
+    owners = [office.case(f"b-{n}").owner for n in range(1, 6)]
+    assert {"c-1": 3, "c-2": 2} == Counter(owners)
+    assert CaseState.OPEN is office.case().state
+    assert 5 == office.counted("assigned")
 
 
 def test_one_process_moves_the_clocks(office: Office) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, delete, func, select, text
+from sqlalchemy import bindparam, case, delete, func, select, text
 
 from streams.errors import Misconfigured, NotFound
 from streams.stores.cipher import SETTING, AddressUnreadable, Place
@@ -217,16 +217,17 @@ class ContactStore:
         return Rekeyed(done, tuple(unreadable))
 
     def _rotate(self, connection: Connection, page: Sequence[Row[Any]]) -> list[str]:
-        bad = []
+        """Rewrite a page. The ids of those that could not be read, which stay as they are."""
+        fresh, unreadable = [], []
         for row in page:
             try:
-                fresh = self._key().rotate(_place(row), row.ciphertext)
+                fresh.append({"which": row.address_id, "under": self._key().rotate(_place(row), row.ciphertext)})
             except AddressUnreadable:
-                bad.append(row.address_id)
-                continue
-            mine = addresses.c.address_id == row.address_id
-            connection.execute(addresses.update().where(mine).values(ciphertext=fresh))
-        return bad
+                unreadable.append(row.address_id)
+        if fresh:
+            rewrite = addresses.update().where(addresses.c.address_id == bindparam("which"))
+            connection.execute(rewrite.values(ciphertext=bindparam("under")), fresh)
+        return unreadable
 
     def _keep_mark(self, connection: Connection) -> None:
         """Leave the mark of the key at the first writing, and see that later ones have it."""

@@ -57,6 +57,8 @@ class Mail:
 
     async def send(self, parcel: Parcel) -> None:
         """Hand the message in. Raises Unavailable or Rejected."""
+        if not _is_one_address(parcel.to):
+            raise Rejected("the address is none that mail can go to")
         try:
             await self._hand_in(self._message(parcel))
         except aiosmtplib.SMTPRecipientsRefused as refused:
@@ -68,8 +70,8 @@ class Mail:
             raise Unavailable(f"the mail server answers {refused.code}: look at EWS_SMTP_URL, EWS_SMTP_FROM") from None
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as away:
             raise Unavailable(f"the mail server does not answer ({type(away).__name__})") from None
-        except ValueError:  # An address that no mail can go to: line breaks, another alphabet before the @.
-            raise Rejected("the address cannot be written to") from None
+        except ValueError:  # What no header can hold, such as a domain that does not exist in ASCII.
+            raise Rejected("the address is none that mail can go to") from None
 
     async def stop(self) -> None:
         """Nothing is held open."""
@@ -125,6 +127,11 @@ def _server(url: str) -> Server:
 
 
 def _sender(address: str) -> str:
-    if not address.isascii() or address.count("@") != 1 or any(c.isspace() or c in "<>," for c in address):
+    if not _is_one_address(address):
         raise Misconfigured("EWS_SMTP_FROM must be an address such as notices@lender.example")
     return address
+
+
+def _is_one_address(address: str) -> bool:
+    """Nothing that could be several, or put another line into the head of a message."""
+    return address.isascii() and address.count("@") == 1 and not any(c.isspace() or c in "<>,;:()" for c in address)

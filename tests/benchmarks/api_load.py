@@ -61,7 +61,8 @@ INSERT INTO audit (number, case_id, at, actor, action, detail, hash)
 SELECT n, {CASE_ID}, now(), 'case_creator', 'case.opened', '{{}}', repeat('0', 64)
   FROM generate_series(1, :cases:) AS n;
 INSERT INTO audit_head (chain, number, hash) VALUES ('cases', :cases:, repeat('0', 64));
-"""
+"""  # noqa: S608 - our own text
+COLLECTORS = 200
 READY_SECONDS = 60
 DEEP_PAGES = 500
 WARM_UP_SECONDS = 2
@@ -251,7 +252,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--directory", default="/tmp")  # noqa: S108 - a default for who measures by hand
+    parser.add_argument("--url", help="A database to fill, or that was filled before, instead of a container.")
     given = parser.parse_args()
+    if given.url:
+        run(given.url, given)
+        return
     with postgres_server() as server:
         run(new_postgres(server), given)
 
@@ -260,10 +265,14 @@ def run(url: str, given: argparse.Namespace) -> None:
     """All scenarios on one database."""
     with open_database(url) as database:
         accounts = AccountStore(database)
-        for number in range(200):
-            accounts.create(f"collector-{number}", Role.COLLECTOR, takes_cases=True, at=clock.now())
-        key = accounts.create("bench", Role.SUPERVISOR, at=clock.now())
-        filled = empty_trail(url) or fill(url, given.cases)
+        filled = 0.0
+        if not accounts.listed():
+            for number in range(COLLECTORS):
+                accounts.create(f"collector-{number}", Role.COLLECTOR, takes_cases=True, at=clock.now())
+            accounts.create("bench", Role.SUPERVISOR, at=clock.now())
+            empty_trail(url)
+            filled = fill(url, given.cases)
+        key = accounts.rotate("bench", at=clock.now())
     say({"cases": given.cases, "filled_seconds": round(filled, 1), "load": os.getloadavg()})
     port = free_port()
     with serving(url, port, Path(given.directory)) as server, ProcessPoolExecutor(given.clients) as pool:
@@ -293,12 +302,11 @@ def run(url: str, given: argparse.Namespace) -> None:
             say(measure(pool, server, given.seconds, work)._asdict())
 
 
-def empty_trail(url: str) -> float:
+def empty_trail(url: str) -> None:
     """Take out the lines about the accounts, whose numbers the made-up ones need."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DELETE FROM audit")
         connection.execute("DELETE FROM audit_head")
-    return 0.0
 
 
 def say(figures: dict[str, Any]) -> None:

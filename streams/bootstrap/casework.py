@@ -52,7 +52,7 @@ def action(kind: str, **fields: Any) -> Action:
 
 def case_of(desk: Desk, case_or_borrower: str, action: Action | None = None) -> str:
     """The id of a case, or of a borrower's open one (to reopen it: of the latest ended one). Raises NotFound."""
-    if _is_id(case_or_borrower):
+    if is_case_id(case_or_borrower):
         return case_or_borrower
     ended = action is not None and action.kind == "reopen"
     page = desk.cases(CaseQuery(borrower=case_or_borrower, closed=ended, limit=1))
@@ -97,7 +97,8 @@ def plan_in(file: Path) -> dict[str, Any]:
     return plan
 
 
-def _is_id(text: str) -> bool:
+def is_case_id(text: str) -> bool:
+    """Whether this is the id of a case and no borrower token."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streams.bootstrap.cases import case_store, open_desk, run_case_process
+from streams.bootstrap.evidence import export as export_evidence
 from streams.cli import case_ladder, case_work
 from streams.cli.case_tables import file_content, print_approvals, print_cases, print_file, print_precision
 from streams.cli.options import AsJson, Bootstrap, TopicPrefix
@@ -154,6 +156,33 @@ def precision(as_json: AsJson = False) -> None:
         print_json([asdict(each) | {"precision": each.precision} for each in found])
     else:
         print_precision(found)
+
+
+@app.command()
+def export(
+    case: case_work.CaseOrBorrower,
+    out: Annotated[Path, typer.Option(metavar="DIR|FILE.zip", help="Where to; nothing is ever written over.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the evidence of a case: ledger, contacts, messages, notes, approvals, audit lines, and their SHA-256.
+
+    The same state gives the same bytes. It is written even if the audit trail has faults, and says so. Exit 1 then.
+
+    Example:
+        ews cases export b-000042 --out evidence-b-000042.zip
+        ews cases export 3b241101-e2bb-5255-8caf-4136c566a962 --out evidence
+    """
+    evidence = export_evidence(load(), case, out)
+    faults = evidence.verdict.faults
+    if as_json:
+        head = evidence.verdict.head
+        print_json({"case_id": evidence.file.case.case_id, "out": str(out), "faults": faults, "hash": head.hash})
+    else:
+        for fault in faults:
+            typer.echo(fault, err=True)
+        typer.echo(f"case {evidence.file.case.case_id}: {len(evidence.lines)} audit lines, in {out}")
+    if faults:
+        raise typer.Exit(1)
 
 
 for _name, _command in case_work.COMMANDS.items():

@@ -57,23 +57,17 @@ class ContactBody(BaseModel):
     def record(self, borrower: str, source: str, *, now: datetime, packs: frozenset[str]) -> IncomingRecord:
         """As the store takes it, by the rules of the import. Raises RequestValidationError."""
         common = self.model_dump(exclude={"addresses"}, exclude_none=True) | {"borrower": borrower}
-        rows = [common | one.model_dump(exclude_none=True) for one in self.addresses] or [common]
-        places: list[tuple[str | int, ...]] = [("addresses", number) for number in range(len(self.addresses))] or [()]
-        read = [_row(row, place, now=now, packs=packs) for row, place in zip(rows, places, strict=True)]
-        records = [row.record(source) for row in read]
-        return replace(records[0], addresses=tuple(one for record in records for one in record.addresses))
+        context = {"now": now, "packs": packs}
+        record = self._row(common, (), context).record(source)
+        for number, one in enumerate(self.addresses):
+            row = self._row(common | one.model_dump(exclude_none=True), ("addresses", number), context)
+            record = replace(record, addresses=record.addresses + row.record(source).addresses)
+        return record
 
-
-def _row(row: dict[str, Any], place: tuple[str | int, ...], *, now: datetime, packs: frozenset[str]) -> ContactRow:
-    try:
-        return ContactRow.model_validate(row, context={"now": now, "packs": packs})
-    except ValidationError as invalid:
-        errors = invalid.errors(include_url=False, include_input=False, include_context=False)
-        raise RequestValidationError(
-            [{**error, "loc": ("body", *_place(place, error["loc"]), *error["loc"])} for error in errors]
-        ) from None
-
-
-def _place(place: tuple[str | int, ...], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where the field stands: in its address, or above them all."""
-    return () if loc and loc[0] in ContactBody.model_fields else place
+    def _row(self, row: dict[str, Any], place: tuple[str | int, ...], context: dict[str, Any]) -> ContactRow:
+        try:
+            return ContactRow.model_validate(row, context=context)
+        except ValidationError as invalid:
+            errors = invalid.errors(include_url=False, include_input=False, include_context=False)
+            placed = [{**error, "loc": ("body", *place, *error["loc"])} for error in errors]
+            raise RequestValidationError(placed, body=self.model_dump()) from None

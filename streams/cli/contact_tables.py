@@ -75,6 +75,7 @@ def told_erasure(borrower: str, done: Erasure) -> dict[str, Any]:
         "notes": done.texts.notes,
         "messages_ended": done.texts.messages,
         "answers": done.texts.answers,
+        "traceless": done.contacts.traceless and done.texts.traceless,
     }
 
 
@@ -86,6 +87,8 @@ def print_erasure(borrower: str, done: Erasure) -> None:
         f"erased of {borrower}: {record}, {told['addresses']} addresses, the texts of {told['notes']} notes; "
         f"{told['messages_ended']} waiting messages ended"
     )
+    if not told["traceless"]:
+        typer.echo("another process still reads SQLite's log: erase again later to empty it", err=True)
     typer.echo("kept, by token alone: cases, the contact log, opt-outs, the audit trail")
 
 

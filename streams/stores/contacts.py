@@ -63,6 +63,8 @@ class Erased:
 
     record: bool
     addresses: int
+    traceless: bool = True
+    """False while another process still reads what SQLite's log holds of it: erase again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,7 @@ class ContactStore:
             record = connection.execute(delete(records).where(records.c.borrower == borrower)).rowcount
             statement = insert(connection, erasures).values(borrower=borrower, erased_at=at)
             connection.execute(statement.on_conflict_do_nothing())
-        self.database.scrub()
-        return Erased(record=record > 0, addresses=gone)
+        return Erased(record=record > 0, addresses=gone, traceless=self.database.scrub())
 
     def erased_at(self, borrower: str) -> datetime | None:
         """When a borrower was first erased; None if never."""

@@ -147,9 +147,8 @@ def connect(url: str, schema: Schema = CASES, *, create: bool = True, connection
             raise Misconfigured(f"there is no database {where.database}: set {schema.setting}, or start what fills it")
         return Database(_sqlite(where, schema, connections), schema)
     # Without the encoding, a server that was set up in the C locale answers in bytes.
-    arguments = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
-    engine = create_engine(where, pool_pre_ping=True, connect_args=arguments, **_pool(connections))
-    return Database(engine, schema)
+    arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+    return Database(_engine(where, arguments, pool_pre_ping=True, **_pool(connections)), schema)
 
 
 def _pool(connections: int | None) -> dict[str, Any]:
@@ -216,10 +215,15 @@ def _sqlite(where: URL, schema: Schema, connections: int | None) -> Engine:
         _make_room(Path(str(where.database)), schema)
     arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
     pool = {"poolclass": StaticPool} if memory else _pool(connections)
-    engine = create_engine(where, connect_args=arguments, **pool)
+    engine = _engine(where, arguments, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _engine(where: URL, arguments: dict[str, Any], **options: Any) -> Engine:
+    """Texts and ciphertexts are parameters of statements, and errors show none."""
+    return create_engine(where, connect_args=arguments, hide_parameters=True, **options)
 
 
 def _make_room(path: Path, schema: Schema) -> None:

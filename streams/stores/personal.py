@@ -36,6 +36,8 @@ class Texts:
     notes: int
     messages: int
     answers: int
+    traceless: bool = True
+    """False while another process still reads what SQLite's log holds of it: erase again later."""
 
 
 def held_of(database: Database, borrower: str) -> dict[str, list[dict[str, Any]]]:
@@ -55,8 +57,7 @@ def erase_texts(database: Database, borrower: str, at: datetime) -> Texts:
         ended = connection.execute(waiting.values(status=MessageStatus.REFUSED, detail=ERASED)).rowcount
         answers = requests.update().where(_about(connection, borrower), requests.c.body != ANSWER_ERASED)
         forgotten = connection.execute(answers.values(body=ANSWER_ERASED)).rowcount
-    database.scrub()
-    return Texts(blanked, ended, forgotten)
+    return Texts(blanked, ended, forgotten, traceless=database.scrub())
 
 
 def _about(connection: Connection, borrower: str) -> ColumnElement[bool]:

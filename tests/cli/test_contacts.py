@@ -255,10 +255,26 @@ def test_erasing_again_finds_nothing(capsys: pytest.CaptureFixture[str]) -> None
     said(capsys, "erase", "b-1", "--yes")
 
     again = ews(capsys, "erase", "b-1", "--yes")
-    assert {False, "b-1"} == set(again.values())
+    assert {"record": False, "addresses": 0, "notes": 0, "messages_ended": 0, "answers": 0} == {
+        name: value for name, value in again.items() if name not in {"borrower", "traceless"}
+    }
     assert {"erased": 2} == ews(capsys, "import", a_list())["reasons"]
     assert "was erased on" in said(capsys, "show", "b-1", code=1)
     assert 1 == ews(capsys, "import", a_list(), "--again")["new"]
+
+
+def test_an_erasure_that_leaves_a_trace_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a reader holds the log, the old pages are in it; erased again afterwards they are gone."""
+    ews(capsys, "import", a_list())
+    monkeypatch.setattr("streams.stores.database.BUSY_SECONDS", 0.05)
+    with open_database(load().contacts_url, CONTACTS) as database, database.read() as connection:
+        [secret, *_] = connection.scalars(text("SELECT ciphertext FROM contact_addresses")).all()
+        assert "erase again later" in said(capsys, "erase", "b-1", "--yes")
+
+    assert ews(capsys, "erase", "b-1", "--yes")["traceless"]
+    assert secret.encode() not in bytes_of("contacts")
 
 
 def test_erasing_asks_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

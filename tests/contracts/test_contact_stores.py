@@ -11,6 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from schemas import events
 from schemas.codec import encode
@@ -311,6 +312,16 @@ def test_addresses_are_in_no_representation(store: ContactStore) -> None:
     assert PHONE not in repr(incoming(phone()))
     assert PHONE not in repr(store.revealed("b-1"))
     assert KEY not in repr(cipher) + repr(vars(cipher))
+
+
+def test_an_error_of_the_database_shows_no_value(store: ContactStore) -> None:
+    """What goes wrong in a statement is told without what was to be written."""
+    row = {"borrower": "b-1", "channel": "sms", "opted_out_at": NOW, "source": "a secret"}
+
+    with pytest.raises(IntegrityError) as fault, store.database.write() as connection:
+        connection.execute(contact_tables.opt_outs.insert(), [row, row])
+
+    assert "a secret" not in str(fault.value)
 
 
 def test_without_a_key_there_are_records_and_no_addresses(store: ContactStore) -> None:

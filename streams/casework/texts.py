@@ -29,7 +29,7 @@ from streams.casework.contact import Channel
 from streams.casework.figures import Figures
 from streams.casework.outreach import StepName
 from streams.casework.segments import segments
-from streams.errors import Misconfigured
+from streams.errors import Misconfigured, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -100,15 +100,21 @@ class Texts:
         return self._fallback
 
     def words(self, step: str, channel: Channel, language: str, figures: Figures | None, *, opt_out: bool) -> Words:
-        """The words of a step on a channel. Figures go in as the borrower's own language and region write them."""
+        """The words of a step on a channel. Figures go in as the borrower's own language and region write them.
+
+        Raises Rejected for a text of the house that cannot be filled in with these.
+        """
         found = self.language(language)
         entry = self._entries[found, step, channel]
         said = self._opt_outs.get((found, channel), "") if opt_out else ""
         values = {"lender": self._lender, "opt_out": said}
         if figures is not None:
             values |= _written(figures, _locale(language, found))
-        title = entry.title.render(values).strip() if entry.title else ""
-        text = entry.text.render(values).strip()
+        try:
+            title = entry.title.render(values).strip() if entry.title else ""
+            text = entry.text.render(values).strip()
+        except Exception as fault:  # A template computes, so it can fail in any way.
+            raise Rejected(f"the text {found}/{step}.{channel}.txt cannot be filled in: {fault}") from fault
         return Words(title, _plain(text) if channel is Channel.SMS else text)
 
 
@@ -197,8 +203,8 @@ def _check_length(texts: Texts, language: str, step: str, channel: Channel) -> N
     figures = None if step == StepName.OFFER_PLAN else _LONGEST
     try:
         words = texts.words(step, channel, language, figures, opt_out=True)
-    except TemplateError as fault:
-        raise Misconfigured(f"the text {where} cannot be filled in: {fault.message}") from None
+    except Rejected as fault:
+        raise Misconfigured(str(fault)) from None
     if not words.text or (channel is not Channel.SMS and not words.title):
         raise Misconfigured(f"the text {where} is empty")
     if channel is Channel.SMS and segments(words.text) > SMS_SEGMENTS_MAX:

@@ -139,12 +139,13 @@ class ContactPolicy:
 
     def _answer(self, messages: Sequence[Message]) -> list[Verdict | Parcel | None]:
         """Ask the rules for each, in order: what one is allowed counts for the next."""
-        grounds, now = self._grounds, self._now()
+        grounds = self._grounds
         borrowers = sorted({message.borrower for message in messages})
-        records = grounds.contacts.records(borrowers)
         with grounds.log.database.write() as connection:
             transaction = MessageTransaction(connection)
             transaction.alone_with(borrowers)
+            # Only now: waiting for others may take a while, and an opt-out may come in it.
+            now, records = self._now(), grounds.contacts.records(borrowers)
             waiting = transaction.still_waiting(messages)
             facts = self._facts(connection, borrowers, records, now)
             answers = [
@@ -180,7 +181,9 @@ class ContactPolicy:
         ruled = self._stance(message, facts) or question.at(now)
         answer = self._made(message, facts.record, question, ruled, now) if isinstance(ruled, Allowed) else ruled
         if isinstance(answer, Parcel):
-            contact = _contact(message, question.attempt, now)
+            # A job for the dialler may be dialled up to its end, so that is from when it counts until the dialler tells.
+            at = answer.until if question.attempt.channel is Channel.CALL and answer.until else now
+            contact = _contact(message, question.attempt, at)
             self._grounds.log.reserve(connection, contact)
             facts.past.append(contact)
             return answer
@@ -223,7 +226,10 @@ class ContactPolicy:
         except Rejected as unreadable:  # Erased just now, or damaged. The sentence names no address.
             return Refusal(rule="address_unreadable", pack=HOUSE, detail=str(unreadable), next_at=None)
         texts, step = self._grounds.texts, str(message.step)
-        words = texts.words(step, channel, record.language, read(message.body), opt_out=True)
+        try:
+            words = texts.words(step, channel, record.language, read(message.body), opt_out=True)
+        except Rejected as unusable:
+            return Refusal(rule="text_unusable", pack=HOUSE, detail=str(unusable), next_at=None)
         return Parcel(
             key=message.key,
             body=words.text,

@@ -177,10 +177,11 @@ class Desk:
                 raise Stale(f"the case is at version {book.case.version} by now: read it again")
             staff = transaction.staff() if isinstance(action, Assign) else {}
             changes = Changes()
-            gather(changes, act(book, action, actor, now, self.ladder, staff=staff))
+            acted = act(book, action, actor, now, self.ladder, staff=staff)
+            gather(changes, acted)
             transaction.save(changes)
             count(transaction.connection, changes.outgoing)
-            file = self._whole(transaction.file(case_id), transaction.connection)
+            file = self._whole(transaction.file_of(acted.book), transaction.connection)
             if reply is not None:
                 self._finish(transaction, reply, file)
             return file

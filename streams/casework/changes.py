@@ -101,7 +101,9 @@ def _plain(value: Any) -> Any:
 
 
 def gather(changes: Changes, acted: Acted) -> None:
-    """Add a change to those that are written together."""
+    """Add a change by a person or by time to those that are written together. No loan changes by it."""
+    if acted.case.case_id not in changes.cases:
+        changes.same_loans.add(acted.case.case_id)
     changes.cases[acted.case.case_id] = acted.case
     for episode in acted.episodes:
         changes.add_episode(episode)

@@ -93,6 +93,7 @@ def _first_of_each(alerts: tuple[Alert, ...], seen: set[str]) -> list[Alert]:
 def _gather(changes: Changes, decision: Decision, alert: Alert) -> None:
     if decision.case is not None:
         changes.cases[decision.case.case_id] = decision.case
+        changes.same_loans.discard(decision.case.case_id)
     for episode in decision.episodes:
         changes.add_episode(episode)
     changes.promises.update({promise.promise_id: promise for promise in decision.promises})

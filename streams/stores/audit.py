@@ -147,7 +147,10 @@ def _rows(connection: Connection) -> Iterator[Row[Any]]:
 
 
 def _take_head(connection: Connection) -> Head:
-    first = {"chain": CHAIN, "number": 0, "hash": GENESIS}
-    connection.execute(insert(connection, audit_head).values(**first).on_conflict_do_nothing())
-    row = connection.execute(select(audit_head).where(audit_head.c.chain == CHAIN).with_for_update()).one()
+    mine = select(audit_head).where(audit_head.c.chain == CHAIN).with_for_update()
+    row = connection.execute(mine).one_or_none()
+    if row is None:
+        first = {"chain": CHAIN, "number": 0, "hash": GENESIS}
+        connection.execute(insert(connection, audit_head).values(**first).on_conflict_do_nothing())
+        row = connection.execute(mine).one()
     return Head(row.number, row.hash)

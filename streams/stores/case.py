@@ -207,6 +207,8 @@ class Changes:
     cases: dict[str, Case] = field(default_factory=dict)
     episodes: dict[tuple[str, str], Episode] = field(default_factory=dict)
     attached: set[str] = field(default_factory=set)
+    same_loans: set[str] = field(default_factory=set)
+    """Cases whose loans stand as they were: people and time change none."""
     entries: list[Entry] = field(default_factory=list)
     applied: list[Applied] = field(default_factory=list)
     promises: dict[str, Promise] = field(default_factory=dict)

@@ -7,7 +7,7 @@ time do to one case at the same moment is done one after the other, each on what
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, or_, select, true
@@ -106,16 +106,22 @@ class CaseTransaction:
         case = next(iter(read_cases(self.connection, query)), None)
         if case is None:
             raise NotFound("there is no such case")
-        if case.closed_at is None:
-            return self.books([case.borrower])[case.borrower]
-        held = {episode.episode_id: episode for episode in read_episodes(self.connection, [case_id])}
         work, dead = read_work(self.connection, [case_id]), self._deceased([case.borrower])
+        if case.closed_at is None:
+            return _book(case.borrower, case, self._held_or_loose(case), work, deceased=bool(dead))
+        held = {episode.episode_id: episode for episode in read_episodes(self.connection, [case_id])}
         book = _book(case.borrower, case, held, work, deceased=bool(dead))
-        return _with_since(book, self._since(held), self._open_of(case.borrower))
+        return replace(book, since=self._since(held), open_elsewhere=self._open_of(case.borrower))
 
     def file(self, case_id: str) -> CaseFile:
         """A case with all that belongs to it, as it is within this transaction. Raises NotFound."""
         return _file_of(self.connection, case_id)
+
+    def file_of(self, book: Book) -> CaseFile:
+        """The case of a book that was just written, with all that belongs to it."""
+        assert book.case is not None
+        work = {book.case.case_id: Work(book.promises, book.approvals, book.plans)}
+        return _files(self.connection, [book.case], book.attached(), work)[0]
 
     def staff(self) -> dict[str, int]:
         """The collectors who take cases, each with the number of their open ones."""
@@ -131,9 +137,10 @@ class CaseTransaction:
     def save(self, changes: Changes) -> None:
         """Write cases, episodes, what people made, audit lines, applied alerts and events that wait."""
         upsert(self.connection, cases, [case_row(case) for case in changes.cases.values()])
-        for page in pages(changes.cases):
+        with_loans = {case_id: case for case_id, case in changes.cases.items() if case_id not in changes.same_loans}
+        for page in pages(with_loans):
             self.connection.execute(delete(case_loans).where(case_loans.c.case_id.in_(page)))
-        loans = [{"case_id": case.case_id, **asdict(loan)} for case in changes.cases.values() for loan in case.loans]
+        loans = [{"case_id": case.case_id, **asdict(loan)} for case in with_loans.values() for loan in case.loans]
         upsert(self.connection, case_loans, loans)
         for page in pages(changes.attached):
             loose = (episodes.c.episode_id.in_(page), episodes.c.case_id == "")
@@ -167,6 +174,15 @@ class CaseTransaction:
         )
         for condition in wanted:
             yield from map(episode_from, self.connection.execute(select(episodes).where(condition)))
+
+    def _held_or_loose(self, case: Case) -> dict[str, Episode]:
+        """The episodes of an open case, and the borrower's open ones that no case holds."""
+        mine = (episodes.c.case_id == case.case_id) | (
+            (episodes.c.case_id == "") & episodes.c.status.in_(OPEN_STATUSES)
+        )
+        query = select(episodes).where(episodes.c.borrower == case.borrower, mine)
+        found = sorted(map(episode_from, self.connection.execute(query)), key=lambda e: _age(e, [case.case_id]))
+        return {episode.episode_id: episode for episode in found}
 
     def _since(self, held: Mapping[str, Episode]) -> tuple[Episode, ...]:
         """The latest revisions of these episodes, where they are later than the case's own."""
@@ -285,7 +301,12 @@ def files(connection: Connection, found: Iterable[Case]) -> list[CaseFile]:
     """These cases with all that belongs to them."""
     every = list(found)
     case_ids = [case.case_id for case in every]
-    held, work = read_episodes(connection, case_ids), read_work(connection, case_ids)
+    return _files(connection, every, read_episodes(connection, case_ids), read_work(connection, case_ids))
+
+
+def _files(connection: Connection, every: list[Case], held: list[Episode], work: Mapping[str, Work]) -> list[CaseFile]:
+    """With what stands beside a case and no digest vouches for: the history, notes, judgements."""
+    case_ids = [case.case_id for case in every]
     written, judged = read_notes(connection, case_ids), read_judgements(connection, case_ids)
     return [
         CaseFile(
@@ -323,17 +344,3 @@ def _book(
 ) -> Book:
     made = work[case.case_id] if case is not None else Work()
     return Book(borrower, case, held, made.promises, made.approvals, made.plans, deceased=deceased)
-
-
-def _with_since(book: Book, since: tuple[Episode, ...], elsewhere: str | None) -> Book:
-    return Book(
-        book.borrower,
-        book.case,
-        book.episodes,
-        book.promises,
-        book.approvals,
-        book.plans,
-        deceased=book.deceased,
-        open_elsewhere=elsewhere,
-        since=since,
-    )

@@ -145,7 +145,16 @@ episodes = Table(
     Column("changed_at", UtcTime, nullable=False),
     Column("risk", JSON(none_as_null=True)),
     Index("ix_episodes_borrower", "borrower", "status"),
-    # The inbox: open ones by severity, the latest first.
+    # The inbox: open ones by severity, the latest first; of all detectors and of one.
+    Index(
+        "ix_episodes_inbox_detector",
+        "detector",
+        "severity",
+        "changed_at",
+        "episode_id",
+        sqlite_where=text("status IN ('opened', 'escalated')"),
+        postgresql_where=text("status IN ('opened', 'escalated')"),
+    ),
     Index(
         "ix_episodes_inbox",
         "severity",

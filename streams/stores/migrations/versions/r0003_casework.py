@@ -227,6 +227,13 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
     op.create_index("ix_cases_stage_due", "cases", ["stage", "closed_at", "due_at", "case_id"])
     open_episodes = sa.text("status IN ('opened', 'escalated')")
     op.create_index(
+        "ix_episodes_inbox_detector",
+        "episodes",
+        ["detector", "severity", "changed_at", "episode_id"],
+        sqlite_where=open_episodes,
+        postgresql_where=open_episodes,
+    )
+    op.create_index(
         "ix_episodes_inbox",
         "episodes",
         ["severity", "changed_at", "episode_id"],
@@ -245,6 +252,7 @@ def downgrade() -> None:
     op.drop_index("ix_cases_owner", table_name="cases")
     op.drop_index("ix_cases_stage_due", table_name="cases")
     op.drop_index("ix_episodes_inbox", table_name="episodes")
+    op.drop_index("ix_episodes_inbox_detector", table_name="episodes")
     op.drop_index("ix_cases_resume_at", table_name="cases")
     op.drop_column("cases", "tier")
     op.drop_column("cases", "score")

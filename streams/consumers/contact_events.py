@@ -1,6 +1,7 @@
 """What follows from a message to a borrower that has gone out or come back, in the transaction that records it.
 
-Sent: `ews.contact.attempted.v1` into the outbox. Refused by the provider for good: `ews.contact.undeliverable.v1`, the
+Sent: `ews.contact.attempted.v1` into the outbox; of a call, which is only a job so far, the dialler tells itself, under
+the job's key as `contact_id`. Refused by the provider for good: `ews.contact.undeliverable.v1`, the
 log of contacts says so too, and the step goes on to its next channel.
 """
 
@@ -46,7 +47,7 @@ class ContactEvents:
         for message, verdict in verdicts:
             if message.audience != BORROWER:
                 continue
-            if verdict.status is MessageStatus.SENT:
+            if verdict.status is MessageStatus.SENT and message.channel != Channel.CALL:
                 outgoing.append(contact_event(ContactAttempted, message, verdict.sent_at or self._now()))
             elif verdict.status is MessageStatus.REJECTED:
                 outgoing.append(self._came_back(connection, message))

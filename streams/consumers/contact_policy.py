@@ -181,7 +181,7 @@ class ContactPolicy:
         ruled = self._stance(message, facts) or question.at(now)
         answer = self._made(message, facts.record, question, ruled, now) if isinstance(ruled, Allowed) else ruled
         if isinstance(answer, Parcel):
-            # A job for the dialler may be dialled up to its end, so that is from when it counts until the dialler tells.
+            # A job may be dialled up to its end: from then it counts until the dialler tells when it was.
             at = answer.until if question.attempt.channel is Channel.CALL and answer.until else now
             contact = _contact(message, question.attempt, at)
             self._grounds.log.reserve(connection, contact)

@@ -65,6 +65,10 @@ def address_from(row: Row[Any], outs: Mapping[str, datetime]) -> Address:
 
 
 def _closed(outs: Mapping[str, datetime], held: Sequence[Address]) -> tuple[Channel, ...]:
-    """The channels that are opted out of and have no address that was agreed to since."""
-    usable = {address.channel for address in held if address.opted_out_at is None and address.consented_at is not None}
+    """The channels that are opted out of and have no address of the borrower's own that was agreed to since."""
+    usable = {
+        address.channel
+        for address in held
+        if address.opted_out_at is None and address.consented_at is not None and not address.third_party
+    }
     return tuple(channel for channel in Channel if channel.value in outs and channel not in usable)

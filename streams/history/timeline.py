@@ -216,18 +216,22 @@ class Remembered:
         self._read = read
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[float, TimelineView | None]] = OrderedDict()
+        self._away = -KEPT_SECONDS
+        """When the source did not answer: for a while nobody waits for it again."""
 
     def __call__(self, borrower: str) -> TimelineView | None:
         """The timeline; None if there are no events, or no way to read them now."""
         with self._lock:
             at, view = self._kept.get(borrower, (-KEPT_SECONDS, None))
-        if clock.monotonic() - at < KEPT_SECONDS:
+            now, away = clock.monotonic(), self._away
+        if now - at < KEPT_SECONDS or now - away < KEPT_SECONDS:
             return view
         try:
             view = self._read(borrower)
         except (Unavailable, Misconfigured) as fault:
             log.warning("timeline_not_read", fault=str(fault))
-            view = None
+            self._away = clock.monotonic()
+            return view
         self._keep(borrower, view)
         return view
 

@@ -177,7 +177,7 @@ def test_html_in_any_field_is_text(visitor: Visitor) -> None:
     ("path", "status"),
     [
         ("nothing", 404), ("cases/nope", 404), ("borrowers/nobody", 404), ("search?q=nobody", 404),
-        ("cases?after=%00", 400), ("inbox?after=x", 400), ("live?after=x", 400), ("cases?owner=" + "x" * 300, 400),
+        ("inbox?after=x", 400), ("live?after=x", 400), ("cases?owner=" + "x" * 300, 400),
         ("cases?state=';DROP TABLE cases;--", 200), ("inbox?severity=none", 200),
     ],
 )  # fmt: skip
@@ -208,6 +208,7 @@ def test_what_nobody_expected_is_a_page_too(visitor: Visitor, monkeypatch: pytes
 
 def test_a_collector_works_a_case(visitor: Visitor) -> None:
     """Take it, log a call, write a promise down, take it back, put it on hold and go on: each is seen on the page."""
+    visitor.house.rooms.accounts.create("c-9", Role.COLLECTOR, takes_cases=True, at=NOW)
     visitor.sign_in()
     for kind, typed, shown in (
         ("take", {}, "case: taken"),
@@ -218,7 +219,7 @@ def test_a_collector_works_a_case(visitor: Visitor) -> None:
         ("dispute", {"note": "paid in cash"}, "paid in cash"),
         ("end_dispute", {"note": "receipt seen"}, "receipt seen"),
         ("judge", {"verdict": "confirmed_risk", "episode_id": "", "note": ""}, "confirmed risk"),
-        ("assign", {"to": "collector", "reason": ""}, "collector"),
+        ("assign", {"to": "c-9", "reason": "on leave"}, "c-9"),
     ):
         answer = visitor.send("b-1", kind, **typed)
         assert 303 == answer.status_code, (kind, re.findall(r'class="fault[^>]*>([^<]*)', answer.text))
@@ -298,7 +299,7 @@ def test_who_comes_second_sees_what_changed_and_keeps_the_text(visitor: Visitor)
         ("note", {"text": ""}, 422, "this is needed"),
         ("note", {"text": "x" * 2_001}, 422, "2000"),
         ("note", {"text": "a\x00b"}, 422, "control characters"),
-        ("note", {"text": "x" * 70_000}, 413, "This is too much"),
+        ("note", {"text": "x" * 40_000}, 413, "This is too much"),
         ("note", {"text": "x", "more": "y"}, 422, "no such field"),
         ("promise", {"loan": "l-1", "amount": "ten", "promised_on": "2026-03-09"}, 422, "as a number"),
         ("promise", {"loan": "l-1", "amount": "1.234", "promised_on": "2026-03-09"}, 422, "decimals"),
@@ -308,7 +309,7 @@ def test_who_comes_second_sees_what_changed_and_keeps_the_text(visitor: Visitor)
         ("promise", {"loan": "l-1", "amount": "5", "promised_on": "soon"}, 422, "write a day"),
         ("promise", {"loan": "l-1", "amount": "5", "promised_on": "2027-03-09"}, 409, "fault big"),
         ("hold", {"until": "2020-01-01", "reason": "x"}, 409, "fault big"),
-        ("judge", {"verdict": "';--"}, 422, "Input should be"),
+        ("judge", {"verdict": "';--"}, 422, "choose one"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_comes_back_with_the_reason(
@@ -355,9 +356,10 @@ def test_an_unknown_action_is_mistyped(visitor: Visitor) -> None:
 
 
 CSS = (Path(console_app.__file__).parent / "static" / "console.css").read_text()
+COLOURS = ("red", "orange", "amber", "green", "violet", "blue")
 PAIRS = [
     *itertools.product(("ink", "dim", "link"), ("back", "card", "sunk")),
-    *((name, back) for name in ("red", "orange", "amber", "green", "violet", "blue") for back in ("card", f"{name}-back")),
+    *((name, back) for name in COLOURS for back in ("card", f"{name}-back")),
     ("red", "sunk"), ("on-do", "do"), ("card", "ink"), ("violet", "sunk"), ("dim", "back"),
 ]  # fmt: skip
 """Text and what it stands on."""
@@ -367,9 +369,8 @@ EDGES = [("edge", "card"), ("edge", "back"), ("focus", "card"), ("focus", "back"
 
 def _palettes() -> dict[str, dict[str, str]]:
     light, dark = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)[:2]
-    return {
-        name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text)) for name, text in (("light", light), ("dark", dark))
-    }
+    found = (("light", light), ("dark", dark))
+    return {name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text)) for name, text in found}
 
 
 def _luminance(colour: str) -> float:

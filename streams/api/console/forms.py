@@ -138,7 +138,7 @@ def _assign(ground: Ground) -> Form:
     to = Field(name="to", label="To", kind="choice", required=False, options=tuple(names))
     if not ground.collectors:
         to = Field(name="to", label="To", required=False, hint="An account; empty: whoever has the fewest cases.")
-    needed = ground.file.case.owner not in {None, ground.actor.account}
+    needed = ground.file.case.owner is not None
     reason = Field(name="reason", label="Reason", required=needed, hint="" if needed else "Not needed.")
     return Form(kind="assign", title="Assign", button="Assign", fields=(to, reason))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -115,6 +116,7 @@ def environment() -> Environment:
     return made
 
 
+@cache
 def _asset(name: str) -> str:
     """A link to a file of our own that changes with its content, so that it may be kept for long."""
     content = (resources.files(__package__) / "static" / name).read_bytes()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 router = APIRouter()
 SESSION, PRE_SESSION = "ews_session", "ews_sign_in"
-FORM_BYTES_MAX = 65_536
+FORM_BYTES_MAX = 32_768
+"""The longest note, every character of it written as twelve bytes, and room for the rest."""
 FIELDS_MAX = 100
 SEE_OTHER = 303
 

@@ -59,7 +59,7 @@ def minor_of(text: str, currency: str) -> int:
         major = Decimal(cleaned)
     except InvalidOperation:
         raise ValueError("write the amount as a number, such as 1250.00") from None
-    if not major.is_finite() or len(major.as_tuple().digits) > AMOUNT_DIGITS_MAX:
+    if not major.is_finite() or abs(major.adjusted()) > AMOUNT_DIGITS_MAX or len(cleaned) > 2 * AMOUNT_DIGITS_MAX:
         raise ValueError("write the amount as a number, such as 1250.00")
     minor = major.scaleb(exponent(currency))
     if minor != minor.to_integral_value():

@@ -257,7 +257,7 @@ async def test_what_could_not_be_recorded_is_not_sent_again(
     def away(*_: object) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(store, "record", lambda verdicts: away() if verdicts else None)
+    monkeypatch.setattr(store, "record", lambda verdicts, _then=None: away() if verdicts else None)
     with pytest.raises(Unavailable):
         await desk.delivery.deliver_due()
     monkeypatch.setattr(store, "record", record)

@@ -7,17 +7,16 @@ app = build(rooms, limits, console=console)      # and the console at /console
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from streams.api import routes_borrowers, routes_cases, routes_events, routes_work
 from streams.api.auth import Gate
+from streams.api.document import ROUTERS, TITLE, document
 from streams.api.guard import Guard
 from streams.api.live import Live
-from streams.api.problems import Problem, handlers
+from streams.api.problems import handlers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
     from streams.api.limits import Limits
     from streams.api.rooms import Rooms
     from streams.metrics import Metrics
-
-VERSION: Final = "1.0.0"
-"""Of the API: the first number is the one in /v1."""
-_ABOUT: Final = """Cases that early warnings open, and what people do to them.
-
-Every request needs `Authorization: Bearer ews_...`. Every error is a problem (RFC 9457). A change needs `If-Match`."""
 
 
 def build(
@@ -47,9 +40,7 @@ def build(
     """The application over these rooms. `ready` must not block; a console shares its `live` with the API."""
     live = live or Live(rooms.desk)
     app = FastAPI(
-        title="Early warning: cases",
-        version=VERSION,
-        description=_ABOUT,
+        title=TITLE,
         openapi_url="/v1/openapi.json",
         docs_url=None,  # Their pages load scripts from elsewhere.
         redoc_url=None,
@@ -60,13 +51,13 @@ def build(
     )
     app.add_middleware(Guard, metrics=metrics)
     app.state.rooms, app.state.gate, app.state.live = rooms, Gate(rooms.accounts, limits), live
-    for part in (routes_cases, routes_work, routes_borrowers, routes_events):
-        app.include_router(part.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.include_router(_about_the_process(ready), include_in_schema=False)
     if console is not None:
         app.add_api_route("/", _to_the_console, include_in_schema=False)
         app.mount("/console", console)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to add to it
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to add to it
     return app
 
 
@@ -98,17 +89,3 @@ def _about_the_process(ready: Callable[[], bool]) -> APIRouter:
     router.add_api_route("/healthz", healthz)
     router.add_api_route("/readyz", readyz)
     return router
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the form of errors in it."""
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schemas = document["components"]["schemas"]
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs"))
-        schemas["Problem"] = schema
-        for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own form, which is never answered.
-            schemas.pop(name, None)
-        app.openapi_schema = document
-    return app.openapi_schema

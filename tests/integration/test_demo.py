@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -195,3 +199,30 @@ async def _all_topics(servers: str) -> list[str]:
         return list(await admin.list_topics())
     finally:
         await admin.close()
+
+
+def test_it_ends_in_the_console(events: Path, tmp_path: Path) -> None:
+    """With --console a team has worked the cases; the console shows them to who has a key, and Ctrl-C ends it well."""
+    directory = tmp_path / "demo"
+    running = demo("--events", events, "--dir", directory, "--json", "--console", "--console-port", "0")
+    assert running.stdout is not None
+    said = orjson.loads(running.stdout.readline() or running.communicate()[1])
+    console = said["console"]
+    assert {"c-ana", "c-ben", "s-eve"} == set(console["keys"])
+    assert console["acted"]["assign"] > 0
+    with httpx.Client(base_url=console["url"], follow_redirects=True) as browser:
+        page = browser.get("sign-in").text
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert csrf is not None
+        browser.post("sign-in", data={"csrf": csrf[1], "key": console["keys"]["s-eve"]})
+        assert "b00000" in browser.get("board").text
+        assert 'class="timeline"' in browser.get(f"borrowers/{_with_a_case(directory)}").text
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    assert 0 == running.returncode
+    until(lambda: not processes(str(directory)))
+
+
+def _with_a_case(directory: Path) -> str:
+    with contextlib.closing(sqlite3.connect(directory / "cases.db")) as database:
+        return str(database.execute("SELECT borrower FROM cases LIMIT 1").fetchone()[0])

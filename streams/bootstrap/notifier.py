@@ -96,10 +96,9 @@ async def _notifier(
     delivery.partitions = lambda: loop.partitions
     works: list[Coroutine[None, None, None]] = [loop.run(), delivery.run()]
     if to_borrowers:
-        works += [
-            contact_loop(settings, store.database, to_borrowers.grounds.contacts, metrics, stop).run(),
-            _relay(settings, store, metrics, stop).run(),
-        ]
+        opt_outs = contact_loop(settings, store.database, to_borrowers.grounds.contacts, metrics, stop)
+        delivery.borrowers_wait = lambda: not opt_outs.has_been_level  # An opt-out may stand on the topic, unread yet.
+        works += [opt_outs.run(), _relay(settings, store, metrics, stop).run()]
     await together(settings, metrics, stop, lambda: loop.ready, *works)
 
 

@@ -47,7 +47,7 @@ MINUTES_TO_SEND = 15
 MINUTES_TO_DIAL = 120
 """The same of the dialler, which calls one after the other."""
 PROBE_MINUTES = 5
-"""How exactly the end of the permitted time is found."""
+"""The steps in which the end of the permitted time is looked for, before it is found to the minute."""
 TOGETHER_MAX = 25
 """Messages that one transaction answers for."""
 OF_THE_CHANNEL = frozenset({"no_address", "no_consent", "opted_out", "third_party", "address_unreadable"})
@@ -111,11 +111,12 @@ class _Question:
     def until(self, now: datetime, minutes: int) -> datetime:
         """The last moment up to which the answer stays `Allowed`, at most so many minutes ahead."""
         last = now
-        for ahead in range(PROBE_MINUTES, minutes + 1, PROBE_MINUTES):
-            moment = now + timedelta(minutes=ahead)
-            if isinstance(self.at(moment), Refusal):
-                break
-            last = moment
+        for step in (PROBE_MINUTES, 1):
+            while last + timedelta(minutes=step) <= now + timedelta(minutes=minutes):
+                moment = last + timedelta(minutes=step)
+                if isinstance(self.at(moment), Refusal):
+                    break
+                last = moment
         return last
 
 

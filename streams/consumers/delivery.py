@@ -29,7 +29,7 @@ from tenacity import (
 from streams import clock
 from streams.consumers.channels.channel import AskedToWait, Parcel
 from streams.errors import Rejected, Unavailable
-from streams.stores.messages import STAFF, Message, MessageStatus, Verdict
+from streams.stores.messages import BORROWER, STAFF, Message, MessageStatus, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -85,6 +85,7 @@ class Delivery:
         partitions: Callable[[], Collection[int]],
         stop: asyncio.Event,
         then: Then | None = None,
+        borrowers_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._channels = {channel.name: channel for channel in channels}
@@ -104,6 +105,7 @@ class Delivery:
         self._pause_read_at = -PAUSE_SECONDS
         self._policy = policy
         self._then = then
+        self.borrowers_wait = borrowers_wait
         self._stages: tuple[Stage, ...] = (self._wait, self._dedup, self._worth, self._send)
 
     def wake(self) -> None:
@@ -142,7 +144,7 @@ class Delivery:
         """One pass over what may go out now. The number of messages that came to an end. Raises Unavailable."""
         await self._record()
         now = self._now()
-        awake = [name for name in self._channels if self._resting.get(name, now) <= now]
+        awake = [name for name, channel in self._channels.items() if self._may_send(channel, now)]
         if not awake or await self._is_paused():
             return 0
         due = await asyncio.to_thread(
@@ -160,6 +162,11 @@ class Delivery:
         await self._record()
         self._rest(verdicts)
         return sum(verdict.status is not MessageStatus.WAITING for _, verdict in verdicts)
+
+    def _may_send(self, channel: Channel, now: datetime) -> bool:
+        if channel.audience == BORROWER and self.borrowers_wait():
+            return False
+        return self._resting.get(channel.name, now) <= now
 
     async def _in_order(self, lane: list[Message], gate: asyncio.Semaphore) -> list[tuple[Message, Verdict]]:
         """Send one borrower's messages one after the other; those to staff up to the first that must wait."""

@@ -121,6 +121,10 @@ class TopicLoop(ConsumerRebalanceListener, Generic[Fact]):  # type: ignore[misc]
         self._next: dict[TopicPartition, int] = {}
         self._reassigned = True
         self._held_up = False
+        self._joined_without = False
+        self._behind: dict[TopicPartition, int] = {}
+        self.has_been_level = False
+        """All that was on our partitions when we came has been taken."""
         self.partitions: frozenset[int] = frozenset()
         """The partitions that are ours now and whose positions are known."""
 
@@ -159,6 +163,7 @@ class TopicLoop(ConsumerRebalanceListener, Generic[Fact]):  # type: ignore[misc]
         """The loop reads the positions before it takes the next record."""
         log.debug("partitions_assigned", consumer=self._subscriber.name, partitions=_numbers(assigned))
         self._reassigned = True
+        self._joined_without = not assigned
 
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         if self._reassigned and consumer.assignment():
@@ -266,7 +271,10 @@ class TopicLoop(ConsumerRebalanceListener, Generic[Fact]):  # type: ignore[misc]
             stable = consumer.last_stable_offset(tp)
             if stable is not None:
                 behind = max(0, stable - max(self._next[tp], await consumer.position(tp)))
+                self._behind[tp] = behind
                 self._metrics.consumer_lag_records.labels(self._subscriber.name, str(tp.partition)).set(behind)
+        known = self.ready and bool(self._next) and all(self._behind.get(tp) == 0 for tp in self._next)
+        self.has_been_level = self.has_been_level or known or self._joined_without
 
     def _consumer(self) -> AIOKafkaConsumer:
         name = self._subscriber.name

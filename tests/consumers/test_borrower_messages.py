@@ -320,7 +320,7 @@ async def test_a_call_is_a_job_that_says_until_when(desk: BorrowerDesk) -> None:
     await desk.deliver()
 
     [job] = desk.holes["call"].parcels
-    assert MONDAY.replace(hour=17, minute=55) <= job.until <= MONDAY.replace(hour=18)  # type: ignore[operator]
+    assert MONDAY.replace(hour=17, minute=59) <= job.until <= MONDAY.replace(hour=18)  # type: ignore[operator]
     assert LENDER in job.body
     assert LENDER not in job.title
     assert "10" not in job.title
@@ -335,3 +335,17 @@ async def test_a_push_says_nothing(desk: BorrowerDesk) -> None:
 
     [push] = desk.holes["push"].parcels
     assert ("You have a message", "Open the app to read it.") == (push.title, push.body)
+
+
+async def test_borrowers_wait_until_the_opt_outs_are_read(desk: BorrowerDesk) -> None:
+    """At the start an opt-out may still stand unread on the topic: nothing goes out before it is known."""
+    desk.delivery.borrowers_wait = lambda: True
+    desk.take(missed())
+    await desk.deliver(hours=1)
+    assert [] == desk.holes["sms"].taken
+
+    desk.contacts.opt_out("b-1", Channel.SMS, desk.now, source="test")
+    desk.delivery.borrowers_wait = lambda: False
+    await desk.deliver(hours=1)
+
+    assert {"sms": "refused", "push": "sent"} == desk.ends(missed())

@@ -7,6 +7,8 @@ from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, Integer, MetaDa
 from streams.stores.tables import UtcTime
 from streams.stores.tables import metadata as of_cases
 
+SOURCE_CHARS_MAX = 128
+"""A longer name of a source (a file, an account) is cut off."""
 metadata = MetaData(naming_convention=of_cases.naming_convention)
 
 records = Table(
@@ -19,7 +21,7 @@ records = Table(
     Column("packs", JSON, nullable=False),
     Column("preferred_from", Time),
     Column("preferred_until", Time),
-    Column("source", String(128), nullable=False),
+    Column("source", String(SOURCE_CHARS_MAX), nullable=False),
     Column("updated_at", UtcTime, nullable=False),
 )
 
@@ -48,7 +50,7 @@ opt_outs = Table(
     Column("opted_out_at", UtcTime, nullable=False),
     # The latest consent after it, where the borrower took the opt-out from everything back.
     Column("lifted_at", UtcTime),
-    Column("source", String(128), nullable=False),
+    Column("source", String(SOURCE_CHARS_MAX), nullable=False),
 )
 
 erasures = Table(

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from streams.stores.cipher import AddressUnreadable, Place
 from streams.stores.contact import Channel
-from streams.stores.contact_tables import addresses, erasures, records
+from streams.stores.contact_tables import SOURCE_CHARS_MAX, addresses, erasures, records
 from streams.stores.upsert import upsert
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Writing:
         if known is not None and all(known[name] == value for name, value in told.items()):
             return False
         self._records[record.borrower] = {
-            "borrower": record.borrower, **told, "source": record.source, "updated_at": at,
+            "borrower": record.borrower, **told, "source": record.source[:SOURCE_CHARS_MAX], "updated_at": at,
         }  # fmt: skip
         self._changed_records.add(record.borrower)
         return True

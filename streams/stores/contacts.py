@@ -17,7 +17,7 @@ from streams.errors import Misconfigured, NotFound
 from streams.stores.cipher import SETTING, AddressUnreadable, Place
 from streams.stores.contact import Address, Channel
 from streams.stores.contact_rows import EVERYTHING, address_from, read_addresses, read_opt_outs, read_record
-from streams.stores.contact_tables import addresses, erasures, opt_outs, records, seals
+from streams.stores.contact_tables import SOURCE_CHARS_MAX, addresses, erasures, opt_outs, records, seals
 from streams.stores.contact_writing import Writing
 from streams.stores.upsert import insert
 
@@ -259,7 +259,10 @@ def _put(connection: Connection, writing: Writing, record: IncomingRecord, at: d
 def _opt_out(connection: Connection, borrower: str, channel: Channel | None, at: datetime, source: str) -> bool:
     """Keep an opt-out; an earlier one than is known is nothing new. Whether it was."""
     statement = insert(connection, opt_outs).values(
-        borrower=borrower, channel=channel.value if channel else EVERYTHING, opted_out_at=at, source=source
+        borrower=borrower,
+        channel=channel.value if channel else EVERYTHING,
+        opted_out_at=at,
+        source=source[:SOURCE_CHARS_MAX],
     )
     new = statement.excluded
     kept = connection.execute(

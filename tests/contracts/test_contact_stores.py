@@ -261,6 +261,11 @@ def test_an_opt_out_of_a_list_is_kept(store: ContactStore) -> None:
     assert (hours(1), None) == outs(store)
 
 
+def test_a_long_name_of_a_source_is_cut_off(store: ContactStore) -> None:
+    """A file or an account may be called anything; no import fails for it."""
+    assert store.put(incoming(phone(), source="x" * 300, opted_out_at=NOW), NOW) is Put.NEW
+
+
 def test_erasing_takes_record_and_addresses(store: ContactStore) -> None:
     """What is left is a token among those who opted out; a second erasure finds nothing."""
     store.put_all([incoming(phone()), incoming(phone(), borrower="b-2")], NOW)

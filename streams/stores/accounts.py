@@ -37,7 +37,10 @@ PREFIX = "ews_"
 TOKEN_BYTES = 32
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """An account's name: it stands in the audit trail for ever, so it is a handle and never a person's name."""
-RESERVED = frozenset({"ews", "case_creator", "clockwork", "notifier", "promise_keeper", "relay", "system"})
+RESERVED = frozenset({
+    "ews", "alerts", "case_creator", "clockwork", "contacts", "notifier", "promise_keeper", "relay", "repayments",
+    "system",
+})  # fmt: skip
 """Names that the trail knows as our own processes."""
 
 

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import or_, select
 
+from streams.stores import audit as trail
 from streams.stores import work_tables  # noqa: F401 - its tables belong to the metadata too
+from streams.stores.case import Entry
 from streams.stores.messages import MessageStatus
 from streams.stores.tables import cases, messages, metadata
 from streams.stores.work_tables import notes, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Row, Table
 
     from streams.stores.database import Database
 
@@ -27,6 +29,8 @@ BORROWERS = "borrower"
 """The audience of messages to borrowers."""
 ERASED = "the borrower was erased"
 ANSWER_ERASED = "{}"
+ERASURE = "contacts"
+"""Who the audit trail says did it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,24 @@ def erase_texts(database: Database, borrower: str, at: datetime) -> Texts:
     """Blank what may name a person, and end what waits to be sent. Tokens, figures and the audit trail stay."""
     with database.write() as connection:
         texts = notes.update().where(notes.c.borrower == borrower, notes.c.erased_at.is_(None))
-        blanked = connection.execute(texts.values(text="", erased_at=at)).rowcount
+        blanked = connection.execute(
+            texts.values(text="", erased_at=at).returning(notes.c.note_id, notes.c.case_id)
+        ).all()
+        trail.append(connection, _told(blanked, at))
         mine = messages.c.borrower == borrower, messages.c.audience == BORROWERS
         waiting = messages.update().where(*mine, messages.c.status == MessageStatus.WAITING)
         ended = connection.execute(waiting.values(status=MessageStatus.REFUSED, detail=ERASED)).rowcount
         answers = requests.update().where(_about(connection, borrower), requests.c.body != ANSWER_ERASED)
         forgotten = connection.execute(answers.values(body=ANSWER_ERASED)).rowcount
-    return Texts(blanked, ended, forgotten, traceless=database.scrub())
+    return Texts(len(blanked), ended, forgotten, traceless=database.scrub())
+
+
+def _told(blanked: Sequence[Row[Any]], at: datetime) -> list[Entry]:
+    """A line for each case, so that a text that was erased is told from one that somebody took away."""
+    by_case: dict[str, list[str]] = {}
+    for row in sorted(blanked):
+        by_case.setdefault(row.case_id, []).append(row.note_id)
+    return [Entry(case_id, at, ERASURE, trail.NOTES_ERASED, {"notes": ids}) for case_id, ids in by_case.items()]
 
 
 def _about(connection: Connection, borrower: str) -> ColumnElement[bool]:

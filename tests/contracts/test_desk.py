@@ -267,6 +267,7 @@ def test_a_reopened_case_holds_its_episodes_as_they_are_by_now(desk: Desk, datab
         "DELETE FROM approvals",
         "UPDATE notes SET text = 'nothing'",
         "DELETE FROM notes",
+        "UPDATE notes SET text = '', erased_at = at",
         "UPDATE cases SET owner = 'eve'",
         "UPDATE cases SET sla_left_seconds = 1",
         "UPDATE cases SET hardship_granted = (1 = 1)",

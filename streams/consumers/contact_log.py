@@ -78,7 +78,7 @@ def contact_of(event: Event, now: datetime) -> PastContact:
     assert isinstance(event, CONTACTS), "a fact about a contact"
     at = min(event.time, now)
     return PastContact(
-        contact_id=event.data.contact_id,
+        contact_id=event.data.contact_id.replace("\0", "\ufffd"),  # No text of PostgreSQL holds it.
         borrower=event.subject,
         loan=event.data.loan,
         channel=Channel(event.data.channel),

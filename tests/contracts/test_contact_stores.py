@@ -575,6 +575,16 @@ def test_facts_come_in_any_order(cases: Database, store: ContactStore, order: tu
     assert (Kind.COLLECTION, Channel.SMS) == (second.kind, second.channel)
 
 
+@pytest.mark.parametrize("odd", ["\0", "a\0b", "\U0001f4de" * 64, "x" * 256, "'; DROP TABLE contact_log; --"])
+def test_any_contact_id_is_kept(cases: Database, store: ContactStore, odd: str) -> None:
+    """Producers choose their ids; none of them stops the log, and a repeat is known again."""
+    told = tried(1, contact=odd)
+
+    take(keeper(cases, store), told, told)
+
+    assert 1 == len(ContactLog(cases).past(told.subject, NOW - timedelta(days=4000)))
+
+
 def test_our_own_contact_keeps_its_kind(cases: Database, store: ContactStore) -> None:
     """What the notifier wrote down as a service message stays one when the topic tells it again."""
     told = FACTS[2]

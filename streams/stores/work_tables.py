@@ -42,7 +42,8 @@ promise_payments = Table(
     "promise_payments",
     metadata,
     Column("promise_id", ForeignKey("promises.promise_id"), primary_key=True),
-    Column("payment_id", String(256), primary_key=True),
+    # An id has up to 256 characters, and a server in the C locale counts bytes.
+    Column("payment_id", String(1024), primary_key=True),
     Column("amount_minor", BigInteger, nullable=False),
     Column("valued_at", UtcTime, nullable=False),
     Column("returned", Boolean, nullable=False),
@@ -54,7 +55,7 @@ recent_payments = Table(
     metadata,
     Column("borrower", String(128), primary_key=True),
     Column("loan", String(128), primary_key=True),
-    Column("payment_id", String(256), primary_key=True),
+    Column("payment_id", String(1024), primary_key=True),
     Column("currency", String(3), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("valued_at", UtcTime, nullable=False),

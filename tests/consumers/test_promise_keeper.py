@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ class Office:
         self.metrics = Metrics()
         self.now = MADE
         self._next = 0
-        self._keeper = PromiseKeeper(PromiseStore(database), LADDER, self.metrics, now=lambda: self.now)
+        self.keeper = PromiseKeeper(PromiseStore(database), LADDER, self.metrics, now=lambda: self.now)
         CaseCreator(self.cases, LADDER, self.metrics).take(Batch("alerts", 0, 0, 1, (alert(dpd=5),)))
 
     def promise(self, amount: int = 1_000, *, due: date = DUE, made: datetime = MADE) -> Promise:
@@ -85,7 +86,7 @@ class Office:
         self.now = now or max([self.now, *(fact.time for fact in facts)])
         read = [read_repayment(fact.subject.encode(), encode(fact)) for fact in facts]
         first, self._next = self._next, self._next + len(facts)
-        self._keeper.take(Batch("repayments", 0, first, self._next, tuple(fact for fact in read if fact is not None)))
+        self.keeper.take(Batch("repayments", 0, first, self._next, tuple(fact for fact in read if fact is not None)))
 
     def told(self) -> tuple[list[tuple[PromiseState, int]], CaseState]:
         """The state of each promise with what is paid, and that of the case."""
@@ -117,7 +118,7 @@ def fact(kind: str, at: datetime, **data: Any) -> events.Event:
     """An event of the borrower."""
     raw = {
         "specversion": "1.0",
-        "id": f"{kind}-{sorted(data.items())}-{at}",
+        "id": str(uuid5(NAMESPACE_OID, f"{kind}-{sorted(data.items())}-{at}")),
         "source": "servicing/core",
         "type": kind,
         "subject": "b-1",

@@ -175,7 +175,7 @@ class Desk:
             assert book.case is not None
             if version is not None and version != book.case.version:
                 raise Stale(f"the case is at version {book.case.version} by now: read it again")
-            staff = transaction.staff() if isinstance(action, Assign) else {}
+            staff = _staff(transaction, action)
             changes = Changes()
             acted = act(book, action, actor, now, self.ladder, staff=staff)
             gather(changes, acted)
@@ -289,6 +289,13 @@ class Desk:
     def _finish(transaction: CaseTransaction, reply: Reply, file: CaseFile) -> None:
         answer = requests.Answer(reply.fingerprint, *reply.render(file))
         requests.finish(transaction.connection, reply.account, reply.key, answer)
+
+
+def _staff(transaction: CaseTransaction, action: Action) -> Mapping[str, int]:
+    """Whom a case may be given to; their open cases are counted only where that decides."""
+    if not isinstance(action, Assign):
+        return {}
+    return transaction.takers() if action.to else transaction.staff()
 
 
 def _page(found: Sequence[Item], limit: int, cursor: Callable[[Item], str]) -> Page[Item]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, or_, select, true
+from sqlalchemy import and_, delete, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
 from schemas.alerts import AlertStatus
@@ -37,7 +37,7 @@ from streams.stores.work_tables import accounts, approvals, notes, plans, promis
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from streams.stores.case import AuditLine, CaseState, Changes, Stage
     from streams.stores.database import Database
@@ -111,7 +111,7 @@ class CaseTransaction:
             return _book(case.borrower, case, self._held_or_loose(case), work, deceased=bool(dead))
         held = {episode.episode_id: episode for episode in read_episodes(self.connection, [case_id])}
         book = _book(case.borrower, case, held, work, deceased=bool(dead))
-        return replace(book, since=self._since(held), open_elsewhere=self._open_of(case.borrower))
+        return replace(book, since=self._since(case.borrower, held), open_elsewhere=self._open_of(case.borrower))
 
     def file(self, case_id: str) -> CaseFile:
         """A case with all that belongs to it, as it is within this transaction. Raises NotFound."""
@@ -125,14 +125,14 @@ class CaseTransaction:
 
     def staff(self) -> dict[str, int]:
         """The collectors who take cases, each with the number of their open ones."""
-        open_ones = (cases.c.owner == accounts.c.account) & cases.c.closed_at.is_(None)
-        query = (
-            select(accounts.c.account, func.count(cases.c.case_id).label("number"))
-            .select_from(accounts.outerjoin(cases, open_ones))
-            .where(accounts.c.role == "collector", accounts.c.takes_cases == true(), accounts.c.revoked_at.is_(None))
-            .group_by(accounts.c.account)
-        )
+        held = select(func.count()).where(cases.c.owner == accounts.c.account, cases.c.closed_at.is_(None))
+        query = select(accounts.c.account, held.scalar_subquery().label("number")).where(_takes_cases())
         return {row.account: row.number for row in self.connection.execute(query)}
+
+    def takers(self) -> dict[str, int]:
+        """The same, uncounted: for who knows already whom to give a case to. Counting goes through every open case."""
+        query = select(accounts.c.account).where(_takes_cases())
+        return dict.fromkeys(self.connection.scalars(query), 0)
 
     def save(self, changes: Changes) -> None:
         """Write cases, episodes, what people made, audit lines, applied alerts and events that wait."""
@@ -184,15 +184,17 @@ class CaseTransaction:
         found = sorted(map(episode_from, self.connection.execute(query)), key=lambda e: _age(e, [case.case_id]))
         return {episode.episode_id: episode for episode in found}
 
-    def _since(self, held: Mapping[str, Episode]) -> tuple[Episode, ...]:
-        """The latest revisions of these episodes, where they are later than the case's own."""
-        latest = dict(held)
-        for page in pages(held):
-            query = select(episodes).where(episodes.c.episode_id.in_(page))
+    def _since(self, borrower: str, held: Mapping[str, Episode]) -> tuple[Episode, ...]:
+        """The latest revisions of an ended case's episodes, where they are later than its own; open ones in no case."""
+        loose = (episodes.c.case_id == "") & episodes.c.status.in_(OPEN_STATUSES)
+        latest: dict[str, Episode] = dict(held)
+        for page in pages(held):  # A case holds one episode at least.
+            query = select(episodes).where(episodes.c.borrower == borrower, episodes.c.episode_id.in_(page) | loose)
             for episode in map(episode_from, self.connection.execute(query)):
-                if episode.revision > latest[episode.episode_id].revision:
+                known = latest.get(episode.episode_id)
+                if known is None or episode.revision > known.revision:
                     latest[episode.episode_id] = episode
-        return tuple(episode for name, episode in sorted(latest.items()) if episode is not held[name])
+        return tuple(episode for name, episode in sorted(latest.items()) if episode is not held.get(name))
 
     def _deceased(self, borrowers: Collection[str]) -> set[str]:
         return {
@@ -208,6 +210,10 @@ class CaseTransaction:
     def _open_of(self, borrower: str) -> str | None:
         query = select(cases.c.case_id).where(cases.c.borrower == borrower, cases.c.closed_at.is_(None))
         return self.connection.scalar(query)
+
+
+def _takes_cases() -> ColumnElement[bool]:
+    return and_(accounts.c.role == "collector", accounts.c.takes_cases == true(), accounts.c.revoked_at.is_(None))
 
 
 class CaseStore:

@@ -94,9 +94,19 @@ cases = Table(
     Index("ix_cases_state_stage", "state", "stage"),
     Index("ix_cases_due_at", "due_at"),
     # What lists are sorted by and what they are narrowed to; without these a list of a million cases is a full scan.
-    Index("ix_cases_open_due", "closed_at", "due_at", "case_id"),
-    Index("ix_cases_owner", "owner", "closed_at", "due_at", "case_id"),
-    Index("ix_cases_stage_due", "stage", "closed_at", "due_at", "case_id"),
+    # Each holds the open cases or the ended ones alone: PostgreSQL does not take `closed_at IS NULL` at the head of an
+    # index for a constant, and would sort.
+    *(
+        Index(name, *columns, sqlite_where=text(which), postgresql_where=text(which))
+        for name, columns, which in (
+            ("ix_cases_open_due", ("due_at", "case_id"), "closed_at IS NULL"),
+            ("ix_cases_owner", ("owner", "due_at", "case_id"), "closed_at IS NULL"),
+            ("ix_cases_stage_due", ("stage", "due_at", "case_id"), "closed_at IS NULL"),
+            ("ix_cases_state_due", ("state", "due_at", "case_id"), "closed_at IS NULL"),
+            ("ix_cases_ended", ("closed_at", "case_id"), "closed_at IS NOT NULL"),
+            ("ix_cases_owner_ended", ("owner", "closed_at", "case_id"), "closed_at IS NOT NULL"),
+        )
+    ),
     Index("ix_cases_resume_at", "resume_at"),
     # The rule itself, kept by the database: one open case per borrower.
     Index(

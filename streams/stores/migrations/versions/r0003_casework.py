@@ -10,6 +10,15 @@ down_revision = "0002"
 
 TIME = sa.DateTime(timezone=True)
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+STILL_OPEN, ENDED = "closed_at IS NULL", "closed_at IS NOT NULL"
+LISTS = {
+    "ix_cases_open_due": (["due_at", "case_id"], STILL_OPEN),
+    "ix_cases_owner": (["owner", "due_at", "case_id"], STILL_OPEN),
+    "ix_cases_stage_due": (["stage", "due_at", "case_id"], STILL_OPEN),
+    "ix_cases_state_due": (["state", "due_at", "case_id"], STILL_OPEN),
+    "ix_cases_ended": (["closed_at", "case_id"], ENDED),
+    "ix_cases_owner_ended": (["owner", "closed_at", "case_id"], ENDED),
+}
 
 
 def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
@@ -180,7 +189,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
     op.create_table(
         "promise_payments",
         sa.Column("promise_id", sa.String(36), nullable=False),
-        sa.Column("payment_id", sa.String(256), nullable=False),
+        sa.Column("payment_id", sa.String(1024), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("valued_at", TIME, nullable=False),
         sa.Column("returned", sa.Boolean(), nullable=False),
@@ -193,7 +202,7 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
         "recent_payments",
         sa.Column("borrower", sa.String(128), nullable=False),
         sa.Column("loan", sa.String(128), nullable=False),
-        sa.Column("payment_id", sa.String(256), nullable=False),
+        sa.Column("payment_id", sa.String(1024), nullable=False),
         sa.Column("currency", sa.String(3), nullable=False),
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("valued_at", TIME, nullable=False),
@@ -222,9 +231,8 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
     op.add_column("cases", sa.Column("hardship_granted", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("cases", sa.Column("deceased", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("episodes", sa.Column("risk", sa.JSON()))
-    op.create_index("ix_cases_open_due", "cases", ["closed_at", "due_at", "case_id"])
-    op.create_index("ix_cases_owner", "cases", ["owner", "closed_at", "due_at", "case_id"])
-    op.create_index("ix_cases_stage_due", "cases", ["stage", "closed_at", "due_at", "case_id"])
+    for name, (columns, which) in LISTS.items():
+        op.create_index(name, "cases", columns, sqlite_where=sa.text(which), postgresql_where=sa.text(which))
     open_episodes = sa.text("status IN ('opened', 'escalated')")
     op.create_index(
         "ix_episodes_inbox_detector",
@@ -248,9 +256,8 @@ def upgrade() -> None:  # noqa: PLR0915 - a list, not a path
 
 def downgrade() -> None:
     """Drop them, with all that is in them."""
-    op.drop_index("ix_cases_open_due", table_name="cases")
-    op.drop_index("ix_cases_owner", table_name="cases")
-    op.drop_index("ix_cases_stage_due", table_name="cases")
+    for name in LISTS:
+        op.drop_index(name, table_name="cases")
     op.drop_index("ix_episodes_inbox", table_name="episodes")
     op.drop_index("ix_episodes_inbox_detector", table_name="episodes")
     op.drop_index("ix_cases_resume_at", table_name="cases")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.alerts import Mode
 from streams.casework.contact import Allowed, Attempt, Channel, PastContact, Refusal
 from streams.casework.contact_rules import check
 from streams.casework.figures import read
@@ -243,7 +244,8 @@ class ContactPolicy:
 
 def _seems_unable(book: Book) -> bool:
     """Whether the latest alert on the borrower's risk says so, in a case or before there is one."""
-    told = [episode.risk.get("stance") for episode in book.loose() if episode.risk]
+    live = [episode for episode in book.loose() if episode.mode is Mode.LIVE]
+    told = [episode.risk.get("stance") for episode in live if episode.risk]
     return UNABLE in told or (book.case is not None and book.case.stance == UNABLE)
 
 

@@ -8,8 +8,12 @@ import pytest
 
 from schemas.alerts import Measure, Risk
 from streams.casework.contact import Channel, Holds
+from streams.casework.ladder import Ladder
 from streams.casework.outreach import message_key
+from streams.consumers.case_creator import CaseCreator
+from streams.consumers.loop import Batch
 from streams.errors import Rejected, Unavailable
+from streams.stores.cases import CaseStore
 from tests.consumers.borrower_desk import ADDRESSES, LENDER, MONDAY, BorrowerDesk, borrower_desk
 from tests.consumers.builders import START, alert, episode
 
@@ -272,6 +276,19 @@ async def test_who_cannot_pay_is_offered_a_plan_and_not_dunned(desk: BorrowerDes
     await desk.deliver(hours=1)
 
     assert {"call": "refused"} == desk.ends(later)
+
+
+@pytest.mark.parametrize(("mode", "sent"), [("live", "refused"), ("shadow", "sent")])
+async def test_the_stance_counts_before_there_is_a_case(desk: BorrowerDesk, mode: str, sent: str) -> None:
+    """As the case process has noted it; that of a detector on trial does not count."""
+    stance = Risk(score=90, tier="watch", stance="unable")
+    told = alert(detector="borrower_risk", loan=None, step=1, severity="watch", mode=mode, risk=stance)
+    CaseCreator(CaseStore(desk.database), Ladder.standard(), desk.metrics).take(Batch("alerts", 0, 0, 1, (told,)))
+    desk.take(missed())
+
+    await desk.deliver()
+
+    assert {"sms": sent} == desk.ends(missed())
 
 
 async def test_a_dispute_stops_collection_and_not_service(desk: BorrowerDesk) -> None:

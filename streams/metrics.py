@@ -205,7 +205,9 @@ class Metrics:
     outbox_published = _counter(
         "ews_outbox_published_total", "Events of the outbox that Kafka has taken, repeats included.", "topic"
     )
-    clockwork = _counter("ews_clockwork_total", "What the clockwork has done to cases: pauses ended, breaches, owners found.", "effect")
+    clockwork = _counter(
+        "ews_clockwork_total", "What the clockwork has done to cases: pauses ended, breaches, owners found.", "effect"
+    )
     promises = _counter("ews_promises_total", "Promises by what repayments made of them.", "end")
     outcome_share = _gauge(
         "ews_detector_precision_ratio", "Share of a detector's judged episodes that were true.", "detector"

@@ -137,11 +137,11 @@ async def _serve(settings: Settings, rooms: Rooms, listener: socket.socket) -> N
     metrics, stop = Metrics.of_process(), stop_on_signals()
     ready = Ready(rooms.accounts.database)
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.api_threads
-    live = Live(rooms.desk)
+    live, limits = Live(rooms.desk), Limits(requests_a_minute=settings.api_requests_a_minute)
     app = build(
         rooms,
-        Limits(requests_a_minute=settings.api_requests_a_minute),
-        console=console_over(settings, rooms, live),
+        limits,
+        console=console_over(settings, rooms, live, limits),
         live=live,
         metrics=metrics,
         ready=lambda: ready.now,

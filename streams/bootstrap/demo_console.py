@@ -75,11 +75,17 @@ class DemoConsole:
 
     async def serve(self, port: int, opened: Callable[[str], None]) -> None:
         """Serve until cancelled; `opened` is told the address. Raises Misconfigured for a port that is taken."""
-        live = Live(self._desk)
+        live, limits = Live(self._desk), Limits(requests_a_minute=REQUESTS_A_MINUTE)
         pages = console(
-            self._desk, self._accounts, now=self._now, wall=clock.now, timeline=self._timeline, updates=live
+            self._desk,
+            self._accounts,
+            now=self._now,
+            wall=clock.now,
+            timeline=self._timeline,
+            updates=live,
+            limits=limits,
         )
-        app = build(self._rooms, Limits(requests_a_minute=REQUESTS_A_MINUTE), console=pages, live=live)
+        app = build(self._rooms, limits, console=pages, live=live)
         with listening("127.0.0.1", port) as listener:
             config = uvicorn.Config(
                 app, access_log=False, log_config=None, server_header=False, ws="none",

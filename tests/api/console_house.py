@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 BORROWERS = ("b-1", "b-2", "b-3")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+GUESSES = 5
+"""Wrong keys that an address may try in a minute."""
 OTHER = Actor("other", Role.SUPERVISOR)
 VERDICTS = tuple(Verdict)
 
@@ -60,7 +62,13 @@ def house_over(database: Database, timeline: TimelineView | None = None) -> Hous
     cases = open_cases(rooms.cases, *BORROWERS, reason=f"Late. {HOSTILE}", first_step="Call & ask <why>.")
     live = Live(rooms.desk, look_seconds=0.05)
     pages = console(
-        rooms.desk, rooms.accounts, now=lambda: NOW, wall=clock.now, timeline=lambda _borrower: timeline, updates=live
+        rooms.desk,
+        rooms.accounts,
+        now=lambda: NOW,
+        wall=clock.now,
+        timeline=lambda _borrower: timeline,
+        updates=live,
+        limits=Limits(requests_a_minute=PLENTY, failures_a_minute=GUESSES),
     )
     app = build(rooms, Limits(requests_a_minute=PLENTY, failures_a_minute=PLENTY), console=pages, live=live)
     return House(app, rooms, live, keys_of(rooms.accounts), cases)

@@ -16,7 +16,7 @@ from streams.api.console.forms import Ground, Mistyped, action_of
 from streams.api.console.words import minor_of, money, window
 from streams.casework.ladder import Ladder
 from streams.stores.roles import Actor, Role
-from tests.api.console_house import HOSTILE, OTHER, hidden, house_over
+from tests.api.console_house import GUESSES, HOSTILE, OTHER, hidden, house_over
 from tests.api.house import NOW
 
 if TYPE_CHECKING:
@@ -114,6 +114,14 @@ def test_a_wrong_key_is_told_and_not_echoed(visitor: Visitor) -> None:
         "No account has this key" in answer.text,
         "wrong-secret" in answer.text,
     )
+
+
+def test_guessing_keys_is_slowed_down(visitor: Visitor) -> None:
+    """After so many wrong keys an address has to wait, with a right one too."""
+    for _ in range(GUESSES):
+        assert 401 == visitor.sign_in(key="ews_wrong").status_code
+    answer = visitor.sign_in()
+    assert (429, True) == (answer.status_code, "Too much at once" in answer.text)
 
 
 @pytest.mark.parametrize("then", ["https://evil.test/", "//evil.test/", "/console/\\evil.test", "javascript:alert(1)"])

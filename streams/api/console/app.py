@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from streams.api.console import acting, live, pages, sessions
 from streams.api.console.room import Room, environment, link, room_of
 from streams.api.console.sessions import SEE_OTHER, SignInFirst
+from streams.api.limits import Limits
 from streams.api.live import Live
 from streams.casework.timeline import nothing_known
 from streams.errors import Conflict, EarlyWarningError, NotAllowed, NotFound, Rejected, Stale, Unavailable
@@ -47,6 +48,9 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+TOO_MANY = 429
+REQUESTS_A_MINUTE = 600
+"""Of one account, where nothing else is said."""
 UNTOLD: Any = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own telemetry would tell of paths, and those name borrowers."""
 KEPT = "public, max-age=31536000, immutable"
@@ -70,10 +74,20 @@ def console(
     wall: Callable[[], datetime] | None = None,
     timeline: Timeline = nothing_known,
     updates: Live | None = None,
+    limits: Limits | None = None,
 ) -> FastAPI:
     """The application, to be mounted at `ROOT`."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=UNTOLD)
-    app.state.room = Room(desk, accounts, timeline, now, wall or now, updates or Live(desk), environment())
+    app.state.room = Room(
+        desk,
+        accounts,
+        timeline,
+        now,
+        wall or now,
+        updates or Live(desk),
+        limits or Limits(requests_a_minute=REQUESTS_A_MINUTE),
+        environment(),
+    )
     for router in (sessions.router, pages.router, acting.router, live.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=str(resources.files(__package__) / "static")))
@@ -99,8 +113,9 @@ def _refused(request: Request, fault: Exception) -> Response:
 
 def _no_such_page(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
-    said = {404: "There is no such page", 405: "This page takes no such request"}
-    return _error(request, fault.status_code, said.get(fault.status_code, "This went wrong"), "")
+    said = {404: "There is no such page", 405: "This page takes no such request", 429: "Too much at once"}
+    text = f"{fault.detail} Wait a minute." if fault.status_code == TOO_MANY else ""
+    return _error(request, fault.status_code, said.get(fault.status_code, "This went wrong"), text)
 
 
 def _unreadable(request: Request, _fault: Exception) -> Response:

@@ -29,8 +29,8 @@ MINUTE = 60
 LEGEND = (
     ("paid", "installment paid in time"), ("late", "paid late"), ("unpaid", "due and unpaid"), ("ahead", "not yet due"),
     ("received", "payment"), ("returned", "payment sent back"), ("dpd", "days past due"), ("balance", "balance"),
-    ("hard", "hard inquiry"), ("soft", "soft inquiry"), ("critical", "critical alert"), ("high", "high"),
-    ("watch", "watch"), ("info", "info"), ("over", "alert that is over"), ("talked", "contact: reached"),
+    ("hard", "hard inquiry"), ("soft", "soft inquiry"), ("critical", "critical alert"), ("high", "high alert"),
+    ("watch", "watch alert"), ("info", "info alert"), ("over", "alert that is over"), ("talked", "contact: reached"),
     ("tried", "not reached"), ("lost", "undeliverable"), ("refused", "refused by a rule"),
     ("promise-open", "promise"), ("promise-kept", "promise kept"), ("promise-broken", "promise broken"),
     ("promise-cancelled", "promise cancelled"),

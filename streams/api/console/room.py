@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from streams.api.desk import Desk
+    from streams.api.limits import Limits
     from streams.api.live import Live
     from streams.casework.timeline import Timeline
     from streams.stores.accounts import AccountStore
@@ -61,6 +62,7 @@ class Room:
     wall: Callable[[], datetime]
     """What sessions are timed by: a demo's `now` is that of its events."""
     live: Live
+    limits: Limits
     pages: Environment
 
     def page(

@@ -14,7 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
+from streams.api.auth import client_of
 from streams.api.console.room import ROOT, SESSION_LASTS, Room, Session, link, room_of
+from streams.api.problems import TRACE
 from streams.errors import NotAllowed, Rejected
 from streams.stores.accounts import PREFIX
 
@@ -44,7 +46,16 @@ def signed_in(request: Request) -> Session:
     found = room.accounts.session(token, at=room.wall()) if token else None
     if found is None:
         raise SignInFirst
+    _known(request, found[0].account)
+    room.limits.spend(found[0].account)
     return Session(*found, token)
+
+
+def _known(request: Request, account: str) -> None:
+    """Let the line of the log name the account, as for the API."""
+    trace = request.scope.get(TRACE)
+    if trace is not None:
+        trace.account = account
 
 
 async def typed(request: Request) -> dict[str, str]:
@@ -108,9 +119,11 @@ def sign_in(request: Request, room: Within, fields: Typed) -> Response:
     """Let somebody in by their key."""
     _same_origin(request)
     _match(fields, request.cookies.get(PRE_SESSION, ""))
+    room.limits.check(client_of(request))
     then = _inside(fields.get("then", ""))
     actor = room.accounts.by_key(fields.get("key", "").strip())
     if actor is None:
+        room.limits.failed(client_of(request))
         fault = f"No account has this key. A key begins with {PREFIX} and is shown once, when it is made."
         return _asked(request, room, fault, 401, then)
     token = room.accounts.open_session(actor.account, at=room.wall(), lasts=SESSION_LASTS)

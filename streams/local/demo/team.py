@@ -31,11 +31,14 @@ EVE = Actor("s-eve", Role.SUPERVISOR)
 TEAM = (ANA, BEN, EVE)
 HARD_STEPS = "lawyers_letter,litigation"
 """The hard steps that the demo switches on; a supervisor approves each all the same."""
-BETWEEN = timedelta(minutes=4)
+BETWEEN = timedelta(minutes=2)
 """What passes between two things that somebody does."""
 UNASSIGNED_EVERY = 5
 """Of so many cases one is left for whoever looks at the console to take."""
 JUDGED_MAX = 12
+WORKED_EACH = 9
+"""So many collectors' cases have a story of their own."""
+LEFT_EVERY = 3
 
 
 class DemoClock:
@@ -92,6 +95,12 @@ class Team:
         for case in cases[:3]:
             self._tried(case, "sms", reached=False, note="Reminder sent by hand; the automatic one had no consent.")
 
+    def _round(self, cases: Sequence[Case]) -> None:
+        """A morning's calls to those that nothing else was done for; one of three is not got to."""
+        for number, case in enumerate(cases):
+            if number % LEFT_EVERY:
+                self._tried(case, ("call", "sms")[number % 2], reached=not number % 4)
+
     def _call(self, cases: Sequence[Case]) -> None:
         for case, how in zip(cases, ("no_answer", "promise", "hold"), strict=False):
             if how == "no_answer":
@@ -100,10 +109,12 @@ class Team:
                 self._promised(case, days=7, share=1.0, note="Salary comes on the 5th, will pay in full then.")
             if how == "hold":
                 self._do(case, ANA, "hold", until=self._at(days=5), reason="In hospital until the weekend, call back.")
+        self._round(cases[3:])
 
     def _collect(self, cases: Sequence[Case]) -> None:
-        for number, case in enumerate(cases[:9]):
+        for number, case in enumerate(cases[:WORKED_EACH]):
             (self._in_hardship, self._with_plan, self._disputes, self._pays_half, self._writes)[number % 5](case)
+        self._round(cases[WORKED_EACH:])
 
     def _in_hardship(self, case: Case) -> None:
         self._tried(case, "call", reached=True)
@@ -135,6 +146,8 @@ class Team:
 
     def _litigate(self, cases: Sequence[Case]) -> None:
         for number, case in enumerate(cases[:4]):
+            if number % 2:
+                self._tried(case, "visit", reached=False, note="Nobody at home; the neighbours know nothing.")
             reason = "Pays other lenders and gambles; the collateral is losing value."
             self._ask(case, "litigation", reason, approve=(True, None, False, None)[number])
         if len(cases) > len(TEAM) + 1:

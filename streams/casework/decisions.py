@@ -18,7 +18,7 @@ from schemas.alerts import Mode
 from streams.casework import promises
 from streams.casework.alerts import Outcome, is_of_borrower
 from streams.casework.changes import Change, differences, sealed, with_promises
-from streams.casework.following import entry_of, followed, loans_after, time_of
+from streams.casework.following import entry_of, followed, joins, loans_after, time_of
 from streams.casework.ladder import placed
 from streams.casework.sla import with_end
 from streams.casework.standing import assessed, raised, reassessed, worst
@@ -90,7 +90,7 @@ def _without_case(book: Book, known: Episode | None, episode: Episode, alert: Al
 
 def _open(book: Book, episode: Episode, alert: Alert, rules: Ladder) -> Decision:
     opened = case_id(book.borrower, alert.id)
-    joined = [episode, *(e for e in book.loose() if _joins(e, rules) and e.episode_id != episode.episode_id)]
+    joined = [episode, *(e for e in book.loose() if joins(e, rules) and e.episode_id != episode.episode_id)]
     held = tuple(replace(e, case_id=opened) for e in joined)
     at = time_of(alert)
     severity = worst(held)
@@ -122,7 +122,7 @@ def _open(book: Book, episode: Episode, alert: Alert, rules: Ladder) -> Decision
 def _into_case(book: Book, case: Case, episode: Episode, alert: Alert, rules: Ladder) -> Decision:
     held = episode.case_id == case.case_id
     live = alert.data.mode is Mode.LIVE
-    if not held and live and _joins(episode, rules) and episode.is_open:
+    if not held and live and joins(episode, rules) and episode.is_open:
         episode, held = replace(episode, case_id=case.case_id), True
     if not live and not (held and not episode.is_open):
         return _only_followed(book, episode)
@@ -153,10 +153,6 @@ def _only_followed(book: Book, episode: Episode) -> Decision:
     if known is not None and episode.case_id is not None:
         return Decision(book, Outcome.IGNORED)
     return Decision(_with(book, episode), Outcome.IGNORED, episodes=(episode,))
-
-
-def _joins(episode: Episode, rules: Ladder) -> bool:
-    return episode.mode is Mode.LIVE and episode.severity.rank >= rules.attaches_from.rank
 
 
 def _change(before: Case, after: Case) -> Change:

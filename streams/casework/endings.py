@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streams.casework.facts import judged, latest_alert
+from streams.casework.following import joins
 from streams.casework.sla import restarted, state_of, stopped
+from streams.casework.standing import assessed
 from streams.errors import Conflict, NotFound
-from streams.stores.case import CaseState
+from streams.stores.case import CaseState, of_case
 from streams.stores.work import Judgement
 
 if TYPE_CHECKING:
@@ -60,8 +62,21 @@ def reopen(deed: Deed, action: Reopen) -> Case:
     if deed.book.open_elsewhere is not None:
         raise Conflict(f"the borrower has an open case already: {deed.book.open_elsewhere}")
     deed.write(action.reason)
-    newer = {e.episode_id: replace(e, case_id=deed.case.case_id) for e in deed.book.since}
-    deed.episodes += newer.values()
-    deed.book = replace(deed.book, episodes={**deed.book.episodes, **newer}, since=())
+    _take_back(deed)
     after = replace(deed.case, closed_at=None, closed_as=None, outcome=None, approved_stage=None)
+    held = of_case(after.case_id, deed.book.episodes.values())
+    if any(episode.is_open for episode in held):
+        after = assessed(after, deed.book, held, deed.ladder)
     return restarted(replace(after, state=state_of(after, ())), deed.at, deed.ladder)
+
+
+def _take_back(deed: Deed) -> None:
+    """What became of the case's episodes since, and what would have joined it."""
+    known = deed.book.episodes
+    newer = {
+        e.episode_id: replace(e, case_id=deed.case.case_id)
+        for e in deed.book.since
+        if e.episode_id in known or joins(e, deed.ladder)
+    }
+    deed.episodes += newer.values()
+    deed.book = replace(deed.book, episodes={**known, **newer}, since=())

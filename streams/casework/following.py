@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from schemas.alerts import Mode
 from streams.stores.case import ENDED, CaseLoan, Entry, Episode
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schemas.alerts import Alert, AlertData
+    from streams.casework.ladder import Ladder
     from streams.stores.case import Book, Case
 
 ACTOR = "alerts"
@@ -57,6 +59,11 @@ def _risk(data: AlertData) -> dict[str, Any] | None:
     if data.risk is None:
         return None
     return data.risk.model_dump(include={"tier", "score", "stance", "recovery"}, exclude_none=True)
+
+
+def joins(episode: Episode, rules: Ladder) -> bool:
+    """Whether an open case takes it in."""
+    return episode.mode is Mode.LIVE and episode.severity.rank >= rules.attaches_from.rank
 
 
 def with_risk(case: Case, still: Iterable[Episode]) -> Case:

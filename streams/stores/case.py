@@ -243,7 +243,7 @@ class Book:
     open_elsewhere: str | None = None
     """The borrower's open case, where `case` is one that has ended."""
     since: tuple[Episode, ...] = ()
-    """What became of the episodes of an ended `case` after its end."""
+    """What became of the episodes of an ended `case` after its end, and which others are open and in no case."""
 
     def attached(self) -> list[Episode]:
         """The episodes of the open case, open and ended."""

@@ -249,9 +249,24 @@ def test_a_reopened_case_holds_its_episodes_as_they_are_by_now(desk: Desk, datab
     file = do(desk, case_id, "reopen", SUE, reason="y")
 
     assert [9] == [e.step for e in file.episodes]
+    assert (Severity.WATCH, Stage.CALL) == (file.case.severity, file.case.stage)
     assert () == CaseStore(database).verify().faults
     take(database, alert("resolved", revision=3, hours=3), start=2)
     assert CaseState.RESOLVED is desk.case(case_id).case.state
+    assert () == CaseStore(database).verify().faults
+
+
+def test_a_reopened_case_takes_in_what_came_since(desk: Desk, database: Database) -> None:
+    """A watch alert that opened nothing after the case was closed joins it; an info one does not."""
+    case_id = a_case(database, dpd=5)
+    do(desk, case_id, "close", SUE, **{"as": "settled"}, reason="x")
+    since = [alert(detector="income_missing", severity="watch"), alert(detector="upcoming", severity="info")]
+    take(database, *since, start=1)
+
+    file = do(desk, case_id, "reopen", SUE, reason="y")
+
+    assert {"missed_installment", "income_missing"} == {e.detector for e in file.episodes}
+    assert file == desk.case(case_id)
     assert () == CaseStore(database).verify().faults
 
 

@@ -22,7 +22,7 @@ from streams.stores import requests
 from streams.stores.accounts import AccountStore
 from streams.stores.case import CaseState, Stage
 from streams.stores.cases import CaseStore
-from streams.stores.database import Database, open_database
+from streams.stores.database import Database, migrate, open_database
 from streams.stores.outbox import Outbox
 from streams.stores.personal import erase_texts
 from streams.stores.work import PromiseState
@@ -308,6 +308,21 @@ def test_an_erased_note_is_no_fault(desk: Desk, database: Database) -> None:
 
     assert {""} == {note.text for note in desk.case(CaseStore(database).files_of("b-1")[0].case.case_id).notes}
     assert () == CaseStore(database).verify().faults
+
+
+def test_a_step_down_takes_peoples_work_and_verify_says_so(desk: Desk, database: Database) -> None:
+    """Cases that nobody worked on are as they were; the others are named, since part of them is gone."""
+    everything(desk, a_case(database))
+    take(database, alert(borrower="b-2", dpd=5), start=1)
+    untouched = CaseStore(database).files_of("b-2")
+
+    migrate(database, "0002", down=True)
+    migrate(database)
+
+    assert untouched == CaseStore(database).files_of("b-2")
+    faults = CaseStore(database).verify().faults
+    assert [True] == [desk.case(fault.split()[1]).case.borrower == "b-1" for fault in faults if "case" in fault[:5]]
+    take(database, alert("resolved", revision=2, hours=9), start=2)
 
 
 def test_lists_go_on_where_the_page_before_ended(desk: Desk, database: Database) -> None:

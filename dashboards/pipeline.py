@@ -268,6 +268,27 @@ ACTS: Final = (
         ],
     ),
     Question(
+        "What do the contact rules hold back?",
+        "Contacts that a rule did not allow at that moment, and facts about contacts that were taken up.",
+        "short",
+        [
+            (_more("ews_contact_refusals_total", "rule"), "refused by {{rule}}"),
+            (_more("ews_contact_facts_total", "fact"), "{{fact}}"),
+        ],
+    ),
+    Question(
+        "How much is the API asked, and what does it answer?",
+        "Requests by the code of their answer. 429 is the limit of an account, 5xx is a fault.",
+        "short",
+        [(_more("ews_api_requests_total", "code"), "{{code}}")],
+    ),
+    Question(
+        "How quick is the API?",
+        "From a request to the end of its answer.",
+        "s",
+        _quantiles("ews_api_request_seconds", 0.5, 0.99),
+    ),
+    Question(
         "How right are the alerts, as people judge them?",
         "The share of each detector's judged episodes that were true, and how many were judged.",
         "short",

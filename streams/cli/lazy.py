@@ -21,8 +21,8 @@ class Row(NamedTuple):
 COMMANDS = (
     Row("demo", "demo", "Show all of it working, on simulated or given events."),
     Row("worker", "worker", "Read events, raise alerts."),
-    Row("notifier", "notifier", "Send staff what alerts say, and borrowers what they are to be told."),
-    Row("cases", "cases", "Open cases from alerts; list and show them."),
+    Row("notifier", "notifier", "Tell staff, and borrowers where switched on, what is up."),
+    Row("cases", "cases", "Open cases from alerts, work on them, export evidence."),
     Row("api", "api", "Serve the HTTP API and the console; make and end keys."),
     Row("contacts", "contacts", "Keep how borrowers may be reached; ask the contact rules."),
     Row("topics", "topics", "Make and check the topics."),

@@ -18,7 +18,7 @@ import orjson
 from schemas.events import Topic
 from schemas.topics import ALERTS
 from streams import clock
-from streams.bootstrap.demo_console import DemoConsole
+from streams.bootstrap.demo_console import DemoConsole, listener_on
 from streams.engine.calendar import DAY_MS
 from streams.errors import EarlyWarningError, Misconfigured, Unavailable
 from streams.history.files import read_events, read_lines
@@ -39,6 +39,7 @@ from streams.stores.database import open_database
 from streams.stores.messages import MessageStatus, MessageStore
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
 
     from streams.local.demo.progress import Progress
@@ -133,6 +134,8 @@ class _Run:
         if self._demo.events:
             next(read_lines(self._demo.events), None)  # A file that is not there is said at once.
         async with AsyncExitStack() as stack:
+            port = self._demo.console
+            listener = None if port is None else stack.enter_context(listener_on(port))
             stack.enter_context(self._place)
             self._place.clean(keep=self._demo.events)
             self._cluster = self._choose_cluster()
@@ -141,9 +144,9 @@ class _Run:
             events, settings = await _both(self._events(), self._topics())
             database = stack.enter_context(open_database(settings.database_url))
             summary = await self._streamed(settings, events, database)
-            if self._demo.console is not None:
+            if listener is not None:
                 summary = self._summed_up(summary, began)
-                await self._look_at(summary, database, self._demo.console)
+                await self._look_at(summary, database, listener)
                 return summary
         return self._summed_up(summary, began)
 
@@ -152,7 +155,7 @@ class _Run:
         (self._place / "summary.json").write_bytes(orjson.dumps(summary.as_dict(), option=orjson.OPT_INDENT_2) + b"\n")
         return summary
 
-    async def _look_at(self, summary: Summary, database: Database, port: int) -> None:
+    async def _look_at(self, summary: Summary, database: Database, listener: socket.socket) -> None:
         """Let the team work the cases, and serve the console until the demo is asked to end."""
         self._screen.phase("the demo's team works the cases")
         shown = DemoConsole(database, summary.events_file, EPOCH + timedelta(milliseconds=summary.until_ms))
@@ -160,7 +163,7 @@ class _Run:
         acted = await asyncio.to_thread(shown.worked)
         self._screen.close()
         try:
-            await shown.serve(port, lambda url: self._opened(Opened(summary, url, keys, acted)))
+            await shown.serve(listener, lambda url: self._opened(Opened(summary, url, keys, acted)))
         except asyncio.CancelledError:
             if not self.stopping:
                 raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,10 +17,10 @@ from streams.api.desk import CaseQuery, Desk
 from streams.api.limits import Limits
 from streams.api.live import Live
 from streams.api.rooms import Rooms
-from streams.bootstrap.api import Server, listening
+from streams.bootstrap.api import Server
 from streams.bootstrap.policy import load_policy
 from streams.casework.ladder import Ladder
-from streams.errors import Conflict
+from streams.errors import Conflict, Misconfigured
 from streams.history.timeline import of_file
 from streams.local.demo.team import HARD_STEPS, TEAM, DemoClock, Team
 from streams.stores.accounts import AccountStore
@@ -37,6 +39,17 @@ CASES_WORKED_MAX = 500
 REQUESTS_A_MINUTE = 6_000
 """In the demo there is nobody to be kept from the others."""
 STOP_SECONDS_MAX = 3
+
+
+def listener_on(port: int) -> socket.socket:
+    """A socket for the console, taken before the demo begins. Raises Misconfigured for a port that is taken."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as refused:
+        why = os.strerror(refused.errno or 0)
+        raise Misconfigured(
+            f"the console cannot be served on port {port} ({why}): give another --console-port, or 0 for any"
+        ) from refused
 
 
 class DemoConsole:
@@ -73,8 +86,8 @@ class DemoConsole:
         ended = self._desk.cases(CaseQuery(closed=True, limit=CASES_WORKED_MAX)).items
         return Team(self._desk, self._now).work(open_cases, ended)
 
-    async def serve(self, port: int, opened: Callable[[str], None]) -> None:
-        """Serve until cancelled; `opened` is told the address. Raises Misconfigured for a port that is taken."""
+    async def serve(self, listener: socket.socket, opened: Callable[[str], None]) -> None:
+        """Serve until cancelled; `opened` is told the address."""
         live, limits = Live(self._desk), Limits(requests_a_minute=REQUESTS_A_MINUTE)
         pages = console(
             self._desk,
@@ -86,17 +99,16 @@ class DemoConsole:
             limits=limits,
         )
         app = build(self._rooms, limits, console=pages, live=live)
-        with listening("127.0.0.1", port) as listener:
-            config = uvicorn.Config(
-                app, access_log=False, log_config=None, server_header=False, ws="none",
-                timeout_graceful_shutdown=STOP_SECONDS_MAX,
-            )  # fmt: skip
-            server = Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            opened(f"http://127.0.0.1:{listener.getsockname()[1]}{ROOT}/")
-            try:
-                await asyncio.shield(serving)
-            finally:
-                await live.close()
-                server.should_exit = True
-                await serving
+        config = uvicorn.Config(
+            app, access_log=False, log_config=None, server_header=False, ws="none",
+            timeout_graceful_shutdown=STOP_SECONDS_MAX,
+        )  # fmt: skip
+        server = Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        opened(f"http://127.0.0.1:{listener.getsockname()[1]}{ROOT}/")
+        try:
+            await asyncio.shield(serving)
+        finally:
+            await live.close()
+            server.should_exit = True
+            await serving

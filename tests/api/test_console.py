@@ -12,7 +12,8 @@ from anyio.from_thread import start_blocking_portal
 from httpx import ASGITransport
 
 from streams.api.console import app as console_app
-from streams.api.console.forms import Ground, Mistyped, action_of
+from streams.api.console.forms import Ground
+from streams.api.console.typed import Mistyped, action_of
 from streams.api.console.words import minor_of, money, window
 from streams.casework.ladder import Ladder
 from streams.stores.roles import Actor, Role

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from streams.api.console import looking
-from streams.api.console.forms import Mistyped, action_of, form_of
+from streams.api.console.forms import form_of
 from streams.api.console.room import Room, link
 from streams.api.console.sessions import SEE_OTHER, Ours, Who, Within
+from streams.api.console.typed import Mistyped, action_of
 from streams.api.desk import Answered, Reply
 from streams.errors import Conflict, NotFound, Stale
 from streams.stores.requests import answer_of
@@ -34,7 +35,7 @@ ONCE_CHARS_MAX = 64
 
 
 @router.post("/cases/{case_id}/{kind}")
-def act(request: Request, room: Within, who: Who, fields: Ours, case_id: str, kind: str) -> Response:
+def act(room: Within, who: Who, fields: Ours, case_id: str, kind: str) -> Response:
     """Do it."""
     file = room.desk.case(case_id)
     ground = looking.ground(room, who.actor, file)
@@ -46,11 +47,11 @@ def act(request: Request, room: Within, who: Who, fields: Ours, case_id: str, ki
         action = action_of(kind, typed, ground)
         _done(room, who, case_id, action, fields)
     except Mistyped as wrong:
-        return _again(request, room, who, case_id, kind, fields, faults=wrong.faults, status=422)
+        return _again(room, who, case_id, kind, fields, faults=wrong.faults, status=422)
     except Stale:
-        return _again(request, room, who, case_id, kind, fields, stale=True, status=409)
+        return _again(room, who, case_id, kind, fields, stale=True, status=409)
     except Conflict as why:
-        return _again(request, room, who, case_id, kind, fields, faults={"": str(why)}, status=409)
+        return _again(room, who, case_id, kind, fields, faults={"": str(why)}, status=409)
     return there
 
 
@@ -77,7 +78,7 @@ def _rendered(_file: CaseFile) -> tuple[int, str, str | None]:
 
 
 def _again(
-    request: Request, room: Room, who: Session, case_id: str, kind: str, fields: Mapping[str, str], *,
+    room: Room, who: Session, case_id: str, kind: str, fields: Mapping[str, str], *,
     status: int, faults: Mapping[str, str] | None = None, stale: bool = False,
 ) -> Response:  # fmt: skip
     """The form with what was typed, why it was not done, and what others did meanwhile."""
@@ -94,7 +95,7 @@ def _again(
         "once": looking.once(), "seen": looking.seen(file), "back": fields.get("back", ""),
         "card": looking.card(file.case, room.now()),
     }  # fmt: skip
-    return room.page(request, "again", who, status=status, at="case", **values)
+    return room.page("again", who, status=status, at="case", **values)
 
 
 def _back(fields: Mapping[str, str], case_id: str) -> str:

@@ -125,7 +125,7 @@ def _unreadable(request: Request, _fault: Exception) -> Response:
 
 
 def _error(request: Request, status: int, title: str, text: str) -> Response:
-    return room_of(request).page(request, "error", status=status, title=title, text=text)
+    return room_of(request).page("error", status=status, title=title, text=text)
 
 
 class Guarded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from fastapi.responses import RedirectResponse, Response
 
 from schemas.alerts import Severity
@@ -39,7 +39,6 @@ def start(who: Who) -> Response:
 
 @router.get("/inbox")
 def inbox(
-    request: Request,
     room: Within,
     who: Who,
     severity: Text = "",
@@ -59,28 +58,24 @@ def inbox(
     page = room.desk.inbox(query)
     tiers = tiers_of(room.desk.database, {episode.borrower for episode in page.items})
     chosen = {"severity": severity, "detector": query.detector or "", "held": held}
-    return room.page(
-        request, "inbox", who, at="inbox", live="all", head=head, page=page, tiers=tiers, chosen=chosen,
+    return room.page("inbox", who, at="inbox", live="all", head=head, page=page, tiers=tiers, chosen=chosen,
         severities=[s.value for s in reversed(Severity)],
     )  # fmt: skip
 
 
 @router.get("/board")
-def board(request: Request, room: Within, who: Who) -> Response:
+def board(room: Within, who: Who) -> Response:
     """The open cases by stage."""
     head = _head(room)
     columns = room.desk.board(BOARD_CARDS)
     shown = [(stage, columns.get(stage)) for stage in Stage]
     cards = {stage: [looking.card(case, room.now()) for case in column.cases] for stage, column in shown if column}
     counts = {stage: column.count if column else 0 for stage, column in shown}
-    return room.page(
-        request, "board", who, at="board", live="all", head=head, cards=cards, counts=counts, stages=list(Stage)
-    )
+    return room.page("board", who, at="board", live="all", head=head, cards=cards, counts=counts, stages=list(Stage))
 
 
 @router.get("/cases")
 def cases(
-    request: Request,
     room: Within,
     who: Who,
     state: Text = "",
@@ -106,8 +101,7 @@ def cases(
     page = room.desk.cases(query)
     chosen = {"state": state, "stage": stage, "owner": owner, "tier": tier, "late": late, "ended": ended}
     rows = [looking.card(case, room.now()) for case in page.items]
-    return room.page(
-        request, "cases", who, at="mine" if owner == "me" else "cases", live="all", head=head, rows=rows,
+    return room.page("cases", who, at="mine" if owner == "me" else "cases", live="all", head=head, rows=rows,
         following=page.next_cursor, chosen=chosen, states=[s.value for s in CaseState],
         stages=[s.value for s in Stage], tiers=TIERS,
     )  # fmt: skip
@@ -127,56 +121,54 @@ def _owner(asked: str, me: str) -> str | None:
 
 
 @router.get("/cases/{case_id}")
-def case(request: Request, room: Within, who: Who, case_id: str) -> Response:
+def case(room: Within, who: Who, case_id: str) -> Response:
     """A case with its next step and all that may be done."""
     head = _head(room)
     file = room.desk.case(case_id)
     ground = looking.ground(room, who.actor, file)
-    return room.page(
-        request, "case", who, at="case", live=file.case.case_id, head=head, file=file,
+    return room.page("case", who, at="case", live=file.case.case_id, head=head, file=file,
         card=looking.card(file.case, room.now()), forms=list(forms_for(ground)), story=looking.story(file),
         once=looking.once(), seen=looking.seen(file), judged={j.episode_id: j for j in file.judgements},
     )  # fmt: skip
 
 
 @router.get("/borrowers/{token}")
-def borrower(request: Request, room: Within, who: Who, token: str) -> Response:
+def borrower(room: Within, who: Who, token: str) -> Response:
     """All about a borrower, drawn over time."""
     head = _head(room)
     file = room.desk.borrower(token)
     view = room.timeline(token)
     drawing = drawing_of(view, looking.past_of(file), room.now())
     open_case = next((one for one in file.cases if one.closed_at is None), None)
-    return room.page(
-        request, "borrower", who, at="borrower", live=open_case.case_id if open_case else "", head=head, file=file,
+    return room.page("borrower", who, at="borrower", live=open_case.case_id if open_case else "", head=head, file=file,
         drawing=drawing, view=view, cards=[looking.card(one, room.now()) for one in file.cases],
         legend=looking.legend(drawing),
     )  # fmt: skip
 
 
 @router.get("/approvals")
-def approvals(request: Request, room: Within, who: Who) -> Response:
+def approvals(room: Within, who: Who) -> Response:
     """Hard steps that wait for a supervisor."""
     head = _head(room)
     waiting = [(one, room.desk.case(one.case_id)) for one in room.desk.approvals()]
     rows = [(one, file, looking.card(file.case, room.now()), looking.reason_of(one, file)) for one, file in waiting]
-    return room.page(request, "approvals", who, at="approvals", live="all", head=head, rows=rows, once=looking.once())
+    return room.page("approvals", who, at="approvals", live="all", head=head, rows=rows, once=looking.once())
 
 
 @router.get("/detectors")
-def detectors(request: Request, room: Within, who: Who) -> Response:
+def detectors(room: Within, who: Who) -> Response:
     """How right each detector's alerts were, as people judged them."""
-    return room.page(request, "detectors", who, at="detectors", rows=room.desk.precision())
+    return room.page("detectors", who, at="detectors", rows=room.desk.precision())
 
 
 @router.get("/help")
-def keys(request: Request, room: Within, who: Who) -> Response:
+def keys(room: Within, who: Who) -> Response:
     """The keys."""
-    return room.page(request, "help", who, at="help", pages_by_key=NAV)
+    return room.page("help", who, at="help", pages_by_key=NAV)
 
 
 @router.get("/search")
-def search(request: Request, room: Within, who: Who, q: Text = "") -> Response:
+def search(room: Within, who: Who, q: Text = "") -> Response:
     """The case of that id, or the borrower of that token."""
     wanted = q.strip()
     for page, known in (("cases", room.desk.case), ("borrowers", room.desk.borrower)):
@@ -186,7 +178,7 @@ def search(request: Request, room: Within, who: Who, q: Text = "") -> Response:
                 return RedirectResponse(link(page, wanted), SEE_OTHER)
         except NotFound:
             continue
-    return room.page(request, "search", who, at="search", status=404 if wanted else 200, q=wanted)
+    return room.page("search", who, at="search", status=404 if wanted else 200, q=wanted)
 
 
 def _head(room: Room) -> int:

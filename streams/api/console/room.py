@@ -65,9 +65,7 @@ class Room:
     limits: Limits
     pages: Environment
 
-    def page(
-        self, request: Request, name: str, session: Session | None = None, status: int = 200, **values: Any
-    ) -> HTMLResponse:
+    def page(self, name: str, session: Session | None = None, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Everything in it is escaped."""
         template = self.pages.get_template(f"{name}.html")
         common = {
@@ -75,7 +73,6 @@ class Room:
             "actor": session.actor if session else None,
             "csrf": session.csrf if session else "",
             "now": self.now(),
-            "here": str(request.url.path),
             "supervises": bool(session and session.actor.role.reaches(Role.SUPERVISOR)),
             "works": bool(session and session.actor.role.reaches(Role.COLLECTOR)),
         }

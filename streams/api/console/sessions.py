@@ -109,7 +109,7 @@ def sign_in_page(request: Request, room: Within) -> Response:
 def _asked(request: Request, room: Room, fault: str = "", status: int = 200, then: str = "") -> Response:
     secret = request.cookies.get(PRE_SESSION) or secrets.token_urlsafe(32)
     then = then or request.query_params.get("then", "")
-    page = room.page(request, "sign_in", status=status, fault=fault, secret=secret, then=_inside(then))
+    page = room.page("sign_in", status=status, fault=fault, secret=secret, then=_inside(then))
     page.set_cookie(PRE_SESSION, secret, path=ROOT, httponly=True, samesite="strict", secure=_secure(request))
     return page
 

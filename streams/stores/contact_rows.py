@@ -48,7 +48,11 @@ def read_addresses(connection: Connection, borrower: str) -> Sequence[Row[Any]]:
 def read_opt_outs(connection: Connection, borrower: str) -> dict[str, datetime]:
     """Since when a borrower has been out of each channel (and of everything), but for what was taken back."""
     rows = connection.execute(select(opt_outs).where(opt_outs.c.borrower == borrower))
-    return {row.channel: row.opted_out_at for row in rows if row.lifted_at is None or row.lifted_at <= row.opted_out_at}
+    return {row.channel: row.opted_out_at for row in rows if _stands(row)}
+
+
+def _stands(row: Row[Any]) -> bool:
+    return row.opted_out_at is not None and (row.lifted_at is None or row.lifted_at <= row.opted_out_at)
 
 
 def address_from(row: Row[Any], outs: Mapping[str, datetime]) -> Address:

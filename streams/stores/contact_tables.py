@@ -47,8 +47,9 @@ opt_outs = Table(
     Column("borrower", String(128), primary_key=True),
     # Empty for everything.
     Column("channel", String(16), primary_key=True),
-    Column("opted_out_at", UtcTime, nullable=False),
-    # The latest consent after it, where the borrower took the opt-out from everything back.
+    # None where only the consent below has been told so far: the two come in any order.
+    Column("opted_out_at", UtcTime),
+    # When the borrower last took the opt-out from everything back.
     Column("lifted_at", UtcTime),
     Column("source", String(SOURCE_CHARS_MAX), nullable=False),
 )

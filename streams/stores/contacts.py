@@ -154,10 +154,8 @@ class ContactStore:
         with self.database.write() as connection:
             _one_writer(connection)
             if channel is None:
-                lifted = opt_outs.c.lifted_at
-                later = case((lifted.is_(None) | (lifted < at), at), else_=lifted)
-                mine = opt_outs.c.borrower == borrower, opt_outs.c.channel == EVERYTHING
-                return connection.execute(opt_outs.update().where(*mine).values(lifted_at=later)).rowcount
+                _lift(connection, borrower, at, source)
+                return 0
             older = addresses.c.consented_at.is_(None) | (addresses.c.consented_at < at)
             mine = addresses.c.borrower == borrower, addresses.c.channel == channel.value
             given = addresses.update().where(*mine, older, ~addresses.c.third_party)
@@ -269,10 +267,21 @@ def _opt_out(connection: Connection, borrower: str, channel: Channel | None, at:
         statement.on_conflict_do_update(
             index_elements=["borrower", "channel"],
             set_={"opted_out_at": new.opted_out_at, "source": new.source},
-            where=new.opted_out_at > opt_outs.c.opted_out_at,
+            where=opt_outs.c.opted_out_at.is_(None) | (new.opted_out_at > opt_outs.c.opted_out_at),
         ).returning(opt_outs.c.borrower)
     )
     return kept.first() is not None
+
+
+def _lift(connection: Connection, borrower: str, at: datetime, source: str) -> None:
+    """Take the opt-out from everything back, also one that is yet to be told."""
+    row = {"borrower": borrower, "channel": EVERYTHING, "lifted_at": at, "source": source[:SOURCE_CHARS_MAX]}
+    statement = insert(connection, opt_outs).values(**row)
+    lifted = opt_outs.c.lifted_at
+    later = case((lifted.is_(None) | (lifted < at), at), else_=lifted)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["borrower", "channel"], set_={"lifted_at": later})
+    )
 
 
 def _one_writer(connection: Connection) -> None:

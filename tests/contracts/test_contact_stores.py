@@ -246,7 +246,7 @@ def test_a_consent_ends_an_opt_out(store: ContactStore) -> None:
 
     assert 1 == store.consent("b-1", Channel.SMS, hours(2), source="call")
     assert (hours(1), None, hours(1)) == outs(store)
-    assert 1 == store.consent("b-1", None, hours(2), source="call")
+    assert 0 == store.consent("b-1", None, hours(2), source="call")
     assert (None, None, hours(1)) == outs(store)
     store.opt_out("b-1", None, hours(3), source="dialler")
     assert (hours(3), None, hours(1)) == outs(store)

@@ -47,7 +47,7 @@ def upgrade() -> None:
         "contact_opt_outs",
         sa.Column("borrower", sa.String(128), nullable=False),
         sa.Column("channel", sa.String(16), nullable=False),
-        sa.Column("opted_out_at", TIME, nullable=False),
+        sa.Column("opted_out_at", TIME),
         sa.Column("lifted_at", TIME),
         sa.Column("source", sa.String(128), nullable=False),
         sa.PrimaryKeyConstraint("borrower", "channel", name="pk_contact_opt_outs"),

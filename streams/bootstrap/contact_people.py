@@ -14,7 +14,7 @@ from streams.casework.contact_rules import check
 from streams.casework.holds import holds_of
 from streams.casework.packs import known_packs, load_packs, packs_for
 from streams.errors import Misconfigured
-from streams.stores.cases import CaseTransaction
+from streams.stores.case_books import CaseBooks
 from streams.stores.contact_log import ContactLog
 from streams.stores.database import open_database
 from streams.stores.personal import Texts, erase_texts, held_of
@@ -112,7 +112,7 @@ class Judge:
         """The answer at a moment, on what is known now."""
         record = self.store.record(attempt.borrower)
         with self.database.read() as connection:
-            book = CaseTransaction(connection).books([attempt.borrower], [])[attempt.borrower]
+            book = CaseBooks(connection).books([attempt.borrower], [])[attempt.borrower]
             since = at - timedelta(days=PAST_DAYS)
             past = ContactLog(self.database).past(attempt.borrower, since, connection=connection)
         packs = packs_for(record, self.packs, self.known)

@@ -7,17 +7,17 @@ time do to one case at the same moment is done one after the other, each on what
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, true
 from sqlalchemy.exc import IntegrityError
 
-from schemas.alerts import AlertStatus
 from streams.errors import NotFound, Unavailable
 from streams.stores import audit as trail
 from streams.stores import offsets, outbox
 from streams.stores.case import Book, Case, Episode, digest, of_case
+from streams.stores.case_books import CaseBooks
 from streams.stores.case_reading import (
     Work,
     every_case,
@@ -29,7 +29,7 @@ from streams.stores.case_reading import (
     read_work,
 )
 from streams.stores.outcomes import OutcomeTransaction
-from streams.stores.rows import case_row, episode_from, episode_row, plan_row, work_row
+from streams.stores.rows import case_row, episode_row, plan_row, work_row
 from streams.stores.tables import applied_alerts, case_loans, cases, episodes
 from streams.stores.upsert import upsert
 from streams.stores.work_tables import accounts, approvals, notes, plans, promises
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from streams.stores.work import Approval, Judgement, Note, Plan, Promise
 
 CONSUMER = "case_creator"
-OPEN_STATUSES = (AlertStatus.OPENED, AlertStatus.ESCALATED)
 ONE_OPEN = "uq_cases_open_borrower"
 """The index that keeps one open case per borrower."""
 
@@ -73,11 +72,10 @@ class Verdict:
     head: trail.Head
 
 
-class CaseTransaction:
-    """The reads and writes of one transaction. Comes from `CaseStore.begin`."""
+class CaseTransaction(CaseBooks):
+    """The reads and writes of one transaction, with a lock on what is read. Comes from `CaseStore.begin`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    locks = True
 
     def advance(self, topic: str, partition: int, *, start: int, end: int) -> None:
         """Move the consumed offset; call it first. Raises OffsetMovedError."""
@@ -87,31 +85,6 @@ class CaseTransaction:
         """Those of the alerts that were taken up before."""
         column = applied_alerts.c.alert_id
         return {i for page in pages(alert_ids) for i in self.connection.scalars(select(column).where(column.in_(page)))}
-
-    def books(self, borrowers: Collection[str], episode_ids: Collection[str] = ()) -> dict[str, Book]:
-        """The book of each borrower: the open case, locked, its episodes, loose open ones, those of `episode_ids`."""
-        held = {case.borrower: case for case in self._open_cases(borrowers)}
-        case_ids = [case.case_id for case in held.values()]
-        latest: dict[str, dict[str, Episode]] = {borrower: {} for borrower in borrowers}
-        for episode in self._episodes(borrowers, episode_ids, case_ids):
-            known = latest.setdefault(episode.borrower, {}).get(episode.episode_id)
-            if known is None or _newer(episode, known, case_ids):
-                latest[episode.borrower][episode.episode_id] = episode
-        work, dead = read_work(self.connection, case_ids), self._deceased(borrowers)
-        return {each: _book(each, held.get(each), latest[each], work, deceased=each in dead) for each in borrowers}
-
-    def book_of(self, case_id: str) -> Book:
-        """The book with this case, open or ended, locked until the end. Raises NotFound."""
-        query = select(cases).where(cases.c.case_id == case_id).with_for_update()
-        case = next(iter(read_cases(self.connection, query)), None)
-        if case is None:
-            raise NotFound("there is no such case")
-        work, dead = read_work(self.connection, [case_id]), self._deceased([case.borrower])
-        if case.closed_at is None:
-            return _book(case.borrower, case, self._held_or_loose(case), work, deceased=bool(dead))
-        held = {episode.episode_id: episode for episode in read_episodes(self.connection, [case_id])}
-        book = _book(case.borrower, case, held, work, deceased=bool(dead))
-        return replace(book, since=self._since(case.borrower, held), open_elsewhere=self._open_of(case.borrower))
 
     def file(self, case_id: str) -> CaseFile:
         """A case with all that belongs to it, as it is within this transaction. Raises NotFound."""
@@ -159,58 +132,6 @@ class CaseTransaction:
         upsert(self.connection, notes, [work_row(note) for note in changes.notes.values()])
         OutcomeTransaction(self.connection).keep(list(changes.judgements.values()))
 
-    def _open_cases(self, borrowers: Collection[str]) -> Iterator[Case]:
-        for page in pages(sorted(borrowers)):
-            query = select(cases).where(cases.c.borrower.in_(page), cases.c.closed_at.is_(None))
-            yield from read_cases(self.connection, query.order_by(cases.c.case_id).with_for_update())
-
-    def _episodes(
-        self, borrowers: Collection[str], episode_ids: Collection[str], case_ids: Collection[str]
-    ) -> Iterator[Episode]:
-        wanted = (
-            *(episodes.c.borrower.in_(page) & episodes.c.status.in_(OPEN_STATUSES) for page in pages(borrowers)),
-            *(episodes.c.episode_id.in_(page) for page in pages(episode_ids)),
-            *(episodes.c.case_id.in_(page) for page in pages(case_ids)),
-        )
-        for condition in wanted:
-            yield from map(episode_from, self.connection.execute(select(episodes).where(condition)))
-
-    def _held_or_loose(self, case: Case) -> dict[str, Episode]:
-        """The episodes of an open case, and the borrower's open ones that no case holds."""
-        mine = (episodes.c.case_id == case.case_id) | (
-            (episodes.c.case_id == "") & episodes.c.status.in_(OPEN_STATUSES)
-        )
-        query = select(episodes).where(episodes.c.borrower == case.borrower, mine)
-        found = sorted(map(episode_from, self.connection.execute(query)), key=lambda e: _age(e, [case.case_id]))
-        return {episode.episode_id: episode for episode in found}
-
-    def _since(self, borrower: str, held: Mapping[str, Episode]) -> tuple[Episode, ...]:
-        """The latest revisions of an ended case's episodes, where they are later than its own; open ones in no case."""
-        loose = (episodes.c.case_id == "") & episodes.c.status.in_(OPEN_STATUSES)
-        latest: dict[str, Episode] = dict(held)
-        for page in pages(held):  # A case holds one episode at least.
-            query = select(episodes).where(episodes.c.borrower == borrower, episodes.c.episode_id.in_(page) | loose)
-            for episode in map(episode_from, self.connection.execute(query)):
-                known = latest.get(episode.episode_id)
-                if known is None or episode.revision > known.revision:
-                    latest[episode.episode_id] = episode
-        return tuple(episode for name, episode in sorted(latest.items()) if episode is not held.get(name))
-
-    def _deceased(self, borrowers: Collection[str]) -> set[str]:
-        return {
-            borrower
-            for page in pages(borrowers)
-            for borrower in self.connection.scalars(
-                select(cases.c.borrower).where(
-                    cases.c.borrower.in_(page), cases.c.deceased == true(), cases.c.closed_at.isnot(None)
-                )
-            )
-        }
-
-    def _open_of(self, borrower: str) -> str | None:
-        query = select(cases.c.case_id).where(cases.c.borrower == borrower, cases.c.closed_at.is_(None))
-        return self.connection.scalar(query)
-
 
 def _takes_cases() -> ColumnElement[bool]:
     return and_(accounts.c.role == "collector", accounts.c.takes_cases == true(), accounts.c.revoked_at.is_(None))
@@ -237,11 +158,6 @@ class CaseStore:
         """The next offset of each partition of the alerts topic."""
         with self.database.read() as connection:
             return offsets.positions(connection, CONSUMER, topic)
-
-    def book(self, borrower: str) -> Book:
-        """What is open of a borrower, as it is now: for who only looks."""
-        with self.database.read() as connection:
-            return _Reading(connection).books([borrower])[borrower]
 
     def listed(self, *, state: CaseState | None = None, stage: Stage | None = None, limit: int = 50) -> list[Case]:
         """Cases, the most urgent first: open ones by due time, then closed ones, the latest first."""
@@ -294,15 +210,6 @@ class CaseStore:
             return Verdict(tuple(faults), checked, trail.head_of(connection))
 
 
-class _Reading(CaseTransaction):
-    """The same reads without a lock, where nothing is written."""
-
-    def _open_cases(self, borrowers: Collection[str]) -> Iterator[Case]:
-        for page in pages(borrowers):
-            query = select(cases).where(cases.c.borrower.in_(page), cases.c.closed_at.is_(None))
-            yield from read_cases(self.connection, query)
-
-
 def files(connection: Connection, found: Iterable[Case]) -> list[CaseFile]:
     """These cases with all that belongs to them."""
     every = list(found)
@@ -334,19 +241,3 @@ def _file_of(connection: Connection, case_id: str) -> CaseFile:
     if not found:
         raise NotFound("there is no such case")
     return found[0]
-
-
-def _newer(one: Episode, other: Episode, open_cases: Collection[str]) -> bool:
-    """Which of two rows of an episode counts: the later revision, of equal ones that of the open case."""
-    return _age(one, open_cases) > _age(other, open_cases)
-
-
-def _age(episode: Episode, open_cases: Collection[str]) -> tuple[int, bool, str]:
-    return episode.revision, episode.case_id in open_cases, episode.case_id or ""
-
-
-def _book(
-    borrower: str, case: Case | None, held: Mapping[str, Episode], work: Mapping[str, Work], *, deceased: bool
-) -> Book:
-    made = work[case.case_id] if case is not None else Work()
-    return Book(borrower, case, held, made.promises, made.approvals, made.plans, deceased=deceased)

@@ -21,6 +21,7 @@ from streams.metrics import Metrics
 from streams.stores import requests
 from streams.stores.accounts import AccountStore
 from streams.stores.case import CaseState, Stage
+from streams.stores.case_books import CaseBooks
 from streams.stores.cases import CaseStore
 from streams.stores.database import Database, migrate, open_database
 from streams.stores.outbox import Outbox
@@ -323,6 +324,16 @@ def test_a_step_down_takes_peoples_work_and_verify_says_so(desk: Desk, database:
     faults = CaseStore(database).verify().faults
     assert [True] == [desk.case(fault.split()[1]).case.borrower == "b-1" for fault in faults if "case" in fault[:5]]
     take(database, alert("resolved", revision=2, hours=9), start=2)
+
+
+def test_a_book_may_be_read_only_to_look(desk: Desk, database: Database) -> None:
+    """In a transaction that writes nothing, and without waiting for who works on the case."""
+    case_id = a_case(database)
+    with database.read() as connection:
+        looked = CaseBooks(connection).books(["b-1"])["b-1"]
+        assert looked == CaseBooks(connection).book_of(case_id)
+
+    assert looked.case == desk.case(case_id).case
 
 
 def test_lists_go_on_where_the_page_before_ended(desk: Desk, database: Database) -> None:

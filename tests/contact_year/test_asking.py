@@ -14,7 +14,7 @@ from tests.contact_year.asking import Asked, AskingYear
 from tests.contact_year.dialler import LogOnPaper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from streams.casework.packs import Pack
@@ -104,60 +104,64 @@ def test_a_fault_in_a_pack_is_found(tmp_path: Path, names: str, change: Callable
     assert rule in rules(asked(tmp_path, names, change))
 
 
-class FirstZone(ContactStore):
-    """Goes by the zone that it saw first."""
+class Faulty(ContactStore):
+    """Knows something wrong of everybody, however it is asked."""
+
+    def spoil(self, record: ContactRecord) -> ContactRecord:
+        """The record with what is wrong."""
+        raise NotImplementedError
 
     def record(self, borrower: str) -> ContactRecord | None:
+        """One of them."""
+        record = super().record(borrower)
+        return None if record is None else self.spoil(record)
+
+    def records(self, borrowers: Iterable[str]) -> dict[str, ContactRecord]:
+        """Several of them."""
+        return {borrower: self.spoil(record) for borrower, record in super().records(borrowers).items()}
+
+
+class FirstZone(Faulty):
+    """Goes by the zone that it saw first."""
+
+    def spoil(self, record: ContactRecord) -> ContactRecord:
         """The record in its first zone."""
         seen: dict[str, ContactRecord] = self.__dict__.setdefault("seen", {})
-        record = super().record(borrower)
-        if record is None:
-            return None
-        first = seen.setdefault(borrower, record)
+        first = seen.setdefault(record.borrower, record)
         return replace(record, zone=first.zone, country=first.country)
 
 
-class NoOptOut(ContactStore):
+class NoOptOut(Faulty):
     """Forgets that somebody opted out."""
 
-    def record(self, borrower: str) -> ContactRecord | None:
+    def spoil(self, record: ContactRecord) -> ContactRecord:
         """The record without opt-outs."""
-        record = super().record(borrower)
-        if record is None:
-            return None
         addresses = tuple(replace(address, opted_out_at=None) for address in record.addresses)
         return replace(record, opted_out_at=None, opted_out=(), addresses=addresses)
 
 
-class AllConsent(ContactStore):
+class AllConsent(Faulty):
     """Takes it that everybody has agreed to everything."""
 
-    def record(self, borrower: str) -> ContactRecord | None:
+    def spoil(self, record: ContactRecord) -> ContactRecord:
         """The record with consents."""
-        record = super().record(borrower)
-        if record is None:
-            return None
         return replace(record, addresses=tuple(replace(a, consented_at=LONG_AGO) for a in record.addresses))
 
 
-class NobodyElse(ContactStore):
+class NobodyElse(Faulty):
     """Takes it that every address is the borrower's own."""
 
-    def record(self, borrower: str) -> ContactRecord | None:
+    def spoil(self, record: ContactRecord) -> ContactRecord:
         """The record with own addresses alone."""
-        record = super().record(borrower)
-        if record is None:
-            return None
         return replace(record, addresses=tuple(replace(a, third_party=False) for a in record.addresses))
 
 
-class NoHours(ContactStore):
+class NoHours(Faulty):
     """Forgets the hours that somebody asked for."""
 
-    def record(self, borrower: str) -> ContactRecord | None:
+    def spoil(self, record: ContactRecord) -> ContactRecord:
         """The record without them."""
-        record = super().record(borrower)
-        return None if record is None else replace(record, preferred=None)
+        return replace(record, preferred=None)
 
 
 @pytest.mark.parametrize(

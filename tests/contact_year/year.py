@@ -75,6 +75,8 @@ BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 UPCOMING = "upcoming_installment"
 CONVERSATIONS = 0.35
 UNDELIVERABLE = 0.02
+ANSWERS_LOST = 0.03
+"""A provider has taken the message, and its answer gets lost: the message comes again under the same key."""
 OUTAGES = 3
 OUTAGE_HOURS = 9
 WAITED = timedelta(minutes=5)
@@ -99,7 +101,7 @@ class Report:
     desk_refused: Counter[str] = field(default_factory=Counter)
     agency_calls: int = 0
     twice: int = 0
-    """Keys that a provider took more than once."""
+    """Keys that came to a provider again, after its answer was lost; it drops them."""
     conversations: int = 0
     acts: dict[str, int] = field(default_factory=dict)
     holds: int = 0
@@ -123,7 +125,7 @@ class Report:
             "waited_then_sent": len(hours), "median_wait_hours": round(median(hours), 1) if hours else None,
             "desk_calls_made": self.desk_calls, "desk_calls_refused": dict(self.desk_refused.most_common()),
             "agency_calls": self.agency_calls, "conversations": self.conversations, "case_actions": self.acts,
-            "holds": self.holds, "taken_twice": self.twice, "violations": len(self.certain),
+            "holds": self.holds, "keys_that_came_again": self.twice, "violations": len(self.certain),
             "violations_by_rule": dict(Counter(v.rule for v in self.certain)),
             "questions_of_reading": dict(doubts.most_common()),
         }  # fmt: skip
@@ -155,7 +157,7 @@ class Provider:
             raise Rejected("there is no such number")
         self.taken[parcel.key] += 1
         if self.taken[parcel.key] > 1:
-            return
+            return  # A key that is known is dropped.
         at = now
         if self.name == Channel.CALL and self._year.dials_late and parcel.until is not None:
             at = now + self._draw.random() * (parcel.until - now)
@@ -163,6 +165,8 @@ class Provider:
         if self.name == Channel.CALL and self._draw.random() < CONVERSATIONS:
             spoken = at + timedelta(seconds=self._draw.randrange(5, 400))
         self._year.went_out(self.name, parcel, at, spoken)
+        if self._draw.random() < ANSWERS_LOST:
+            raise Unavailable("the answer is lost")
 
     async def stop(self) -> None:
         """Nothing to do."""

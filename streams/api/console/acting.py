@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
 from streams.api.console import looking
-from streams.api.console.forms import form_of
+from streams.api.console.offers import form_of
 from streams.api.console.room import Room, link
 from streams.api.console.sessions import SEE_OTHER, Ours, Who, Within
 from streams.api.console.typed import Mistyped, action_of

@@ -7,10 +7,11 @@ table too, for who cannot see the drawing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from streams.api.console.shapes import LEFT, RIGHT, TOP, WIDTH, Bar, Curve, Drawing, Mark, Month, Pen, Row
 from streams.api.console.words import SPOKEN_STANDING, day, money, spoken
 from streams.casework.timeline import Standing
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from streams.stores.work import Promise
 
 DAY = timedelta(days=1)
-WIDTH = 1120
-LEFT, RIGHT, TOP = 178, 44, 40
 LANE = 24
 TALL = 58
 """The height of a row with a curve."""
@@ -37,105 +36,6 @@ SPAN_DAYS_MIN = 45
 NAME_CHARS_MAX = 25
 MONTH_PIXELS_MIN = 62
 """Months narrower than this are named every second, third ... time."""
-
-
-class Mark(NamedTuple):
-    """A sign at a day."""
-
-    x: float
-    y: float
-    kind: str
-    text: str
-
-
-class Bar(NamedTuple):
-    """Something that lasted."""
-
-    x: float
-    y: float
-    width: float
-    kind: str
-    text: str
-
-
-class Curve(NamedTuple):
-    """Values by day: the outline, the filled area's points, and labels at its right end."""
-
-    kind: str
-    line: str
-    area: str
-    labels: tuple[tuple[float, str], ...]
-    zero: float | None = None
-
-
-@dataclass(slots=True)
-class Row:
-    """One line of the drawing."""
-
-    name: str
-    y: float
-    height: float
-    marks: list[Mark] = field(default_factory=list)
-    bars: list[Bar] = field(default_factory=list)
-    curve: Curve | None = None
-    more: str = ""
-
-
-class Said(NamedTuple):
-    """A line of the table: when, of what, what happened."""
-
-    day: str
-    of: str
-    text: str
-
-
-class Month(NamedTuple):
-    """A month on the axis."""
-
-    x: float
-    width: float
-    name: str
-    shaded: bool
-
-
-@dataclass(slots=True)
-class Drawing:
-    """All shapes, and the table."""
-
-    rows: list[Row]
-    months: list[Month]
-    today: float
-    height: float
-    kinds: set[str]
-    table: list[Said]
-    left_out: list[str]
-    width: int = WIDTH
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
-    top: int = TOP
-
-
-class Pen:
-    """Turns days into places, and gathers what is said in words."""
-
-    def __init__(self, first: date, last: date) -> None:
-        self.first, self.last = first, last
-        self._scale = (WIDTH - LEFT - RIGHT) / max(1, (last - first).days)
-        self.table: list[Said] = []
-
-    def x(self, at: date) -> float:
-        """The place of a day, kept on the axis."""
-        days = min(max((at - self.first).days, 0), (self.last - self.first).days)
-        return round(LEFT + days * self._scale, 1)
-
-    def seen(self, at: date) -> bool:
-        """Whether the day is on the axis."""
-        return self.first <= at <= self.last
-
-    def say(self, at: date, of: str, text: str) -> str:
-        """Put a sentence into the table; the same with its day, for the shape."""
-        self.table.append(Said(at.isoformat(), of, text))
-        return f"{day(at)}: {text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,12 +10,10 @@ from schemas.events import ScheduleChangeReason
 from schemas.outcomes import Verdict
 from streams.api.console.words import money, spoken, titled
 from streams.casework.actions import NOTE_CHARS_MAX, REASON_CHARS_MAX
-from streams.stores.case import Pause
 from streams.stores.contact import Channel
-from streams.stores.roles import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from streams.api.desk import CaseFile
@@ -75,30 +73,6 @@ class Ground:
     collectors: Sequence[str] = ()
 
 
-def forms_for(ground: Ground) -> Iterator[Form]:
-    """The forms that make sense now, and that the role may send."""
-    if not ground.actor.role.reaches(Role.COLLECTOR):
-        return
-    closed = ground.file.case.closed_at is not None
-    for applies, make in _OPEN if not closed else _CLOSED:
-        if applies(ground):
-            yield make(ground)
-
-
-def form_of(kind: str, ground: Ground, typed: Mapping[str, str]) -> Form | None:
-    """The form of one action, whether or not it is offered, to be filled in again."""
-    for _, make in (*_OPEN, *_CLOSED, *_SINGLE):
-        form = make(ground)
-        if form.kind == kind:
-            return _kept(form, typed)
-    return None
-
-
-def _kept(form: Form, typed: Mapping[str, str]) -> Form:
-    """With what a person had typed in place of what the form would suggest."""
-    return replace(form, fields=tuple(replace(f, value=typed.get(f.name, "")) for f in form.fields))
-
-
 def _text(name: str, label: str, *, required: bool = True, hint: str = "", most: int = NOTE_CHARS_MAX) -> Field:
     return Field(name=name, label=label, kind="area", required=required, hint=hint, max=most)
 
@@ -118,11 +92,13 @@ def _loan(ground: Ground) -> Field:
 # -- the forms ------------------------------------------------------------------------------------------------------
 
 
-def _take(_ground: Ground) -> Form:
+def take(_ground: Ground) -> Form:
+    """Make a case one's own."""
     return Form(kind="take", title="Take this case", button="Take this case", says="It becomes yours.")
 
 
-def _assign(ground: Ground) -> Form:
+def assign(ground: Ground) -> Form:
+    """Give a case to somebody."""
     names = [Option("", "whoever has the fewest")] + [Option(name, name) for name in ground.collectors]
     to = Field(name="to", label="To", kind="choice", required=False, options=tuple(names))
     if not ground.collectors:
@@ -132,12 +108,14 @@ def _assign(ground: Ground) -> Form:
     return Form(kind="assign", title="Assign", button="Assign", fields=(to, reason))
 
 
-def _note(_ground: Ground) -> Form:
+def note(_ground: Ground) -> Form:
+    """Write something down."""
     hint = f"Up to {NOTE_CHARS_MAX:,} characters. Notes can be erased; the history keeps only their fingerprint."
     return Form(kind="note", title="Note", button="Add note", fields=(_text("text", "Note", hint=hint),))
 
 
-def _promise(ground: Ground) -> Form:
+def promise(ground: Ground) -> Form:
+    """The borrower promised to pay."""
     most = ground.today + timedelta(days=ground.ladder.promises.days_max)
     amount = Field(name="amount", label="Amount", kind="amount", value=_overdue(ground))
     on = Field(
@@ -156,7 +134,8 @@ def _overdue(ground: Ground) -> str:
     return money(loans[0].overdue_minor, loans[0].currency, plain=True) if loans else ""
 
 
-def _contact(ground: Ground) -> Form:
+def contact(ground: Ground) -> Form:
+    """A contact was made by hand."""
     channels = tuple(Option(channel.value, titled(channel)) for channel in Channel)
     loan = _loan(ground)
     options = (Option("", "none in particular"), *loan.options)
@@ -173,7 +152,8 @@ def _contact(ground: Ground) -> Form:
     )  # fmt: skip
 
 
-def _hardship(_ground: Ground) -> Form:
+def hardship(_ground: Ground) -> Form:
+    """The borrower asked for help."""
     return Form(
         kind="hardship", title="Hardship", button="Record the request",
         fields=(_text("note", "What the borrower said"),),
@@ -181,7 +161,8 @@ def _hardship(_ground: Ground) -> Form:
     )  # fmt: skip
 
 
-def _decide_hardship(_ground: Ground) -> Form:
+def decide_hardship(_ground: Ground) -> Form:
+    """Grant or refuse help."""
     choices = (Option("yes", "Grant help"), Option("no", "Refuse"))
     fields = (
         Field(name="granted", label="Decision", kind="one_of", options=choices),
@@ -190,19 +171,22 @@ def _decide_hardship(_ground: Ground) -> Form:
     return Form(kind="decide_hardship", title="Decide on hardship", button="Decide", fields=fields, heavy=True)
 
 
-def _dispute(_ground: Ground) -> Form:
+def dispute(_ground: Ground) -> Form:
+    """The borrower disputes the debt."""
     return Form(
         kind="dispute", title="Dispute", button="Record the dispute", fields=(_text("note", "What is disputed"),),
         says="Collection and the clock stop until it is settled.",
     )  # fmt: skip
 
 
-def _end_dispute(_ground: Ground) -> Form:
+def end_dispute(_ground: Ground) -> Form:
+    """The dispute is settled."""
     fields = (_text("note", "How it was settled"),)
     return Form(kind="end_dispute", title="End the dispute", button="The dispute is settled", fields=fields)
 
 
-def _hold(ground: Ground) -> Form:
+def hold(ground: Ground) -> Form:
+    """Stop the case until a day."""
     most = ground.today + timedelta(days=ground.ladder.holds.days_max)
     until = Field(
         name="until", label="Until the end of", kind="day", earliest=ground.today.isoformat(), latest=most.isoformat()
@@ -212,11 +196,13 @@ def _hold(ground: Ground) -> Form:
     )
 
 
-def _resume(_ground: Ground) -> Form:
+def resume(_ground: Ground) -> Form:
+    """End a hold."""
     return Form(kind="resume", title="Resume", button="End the hold now", says="The clock goes on.")
 
 
-def _plan(ground: Ground) -> Form:
+def plan(ground: Ground) -> Form:
+    """A new schedule was agreed."""
     reasons = tuple(Option(reason.value, titled(reason)) for reason in ScheduleChangeReason)
     tomorrow = (ground.today + timedelta(days=1)).isoformat()
     every = tuple(Option(value, f"every {name}") for value, name in EVERY.items())
@@ -237,7 +223,8 @@ def _plan(ground: Ground) -> Form:
     )  # fmt: skip
 
 
-def _request_approval(ground: Ground) -> Form:
+def request_approval(ground: Ground) -> Form:
+    """Ask for a hard step."""
     steps = tuple(Option(step.value, titled(step)) for step in sorted(ground.ladder.hard_steps.on))
     fields = (Field(name="step", label="Step", kind="choice", options=steps), _reason())
     return Form(
@@ -246,7 +233,8 @@ def _request_approval(ground: Ground) -> Form:
     )  # fmt: skip
 
 
-def _judge(ground: Ground) -> Form:
+def judge(ground: Ground) -> Form:
+    """Say whether the alerts were right."""
     verdicts = tuple(Option(verdict.value, titled(verdict)) for verdict in Verdict)
     named = ((episode.episode_id, f"{spoken(episode.detector)}, {episode.onset}") for episode in ground.file.episodes)
     episodes = (Option("", "every alert not judged yet"), *(Option(*pair) for pair in named))
@@ -261,22 +249,26 @@ def _judge(ground: Ground) -> Form:
     )  # fmt: skip
 
 
-def _close(_ground: Ground) -> Form:
+def close(_ground: Ground) -> Form:
+    """End a case by hand."""
     ends = (Option("settled", "Settled"), Option("uncollectable", "Uncollectable"), Option("other", "Other"))
     fields = (Field(name="as", label="As", kind="choice", options=ends), _reason())
     return Form(kind="close", title="Close", button="Close the case", fields=fields, heavy=True)
 
 
-def _reopen(_ground: Ground) -> Form:
+def reopen(_ground: Ground) -> Form:
+    """Take up a case that was ended."""
     return Form(kind="reopen", title="Reopen", button="Reopen the case", fields=(_reason(),))
 
 
-def _cancel_promise(_ground: Ground) -> Form:
+def cancel_promise(_ground: Ground) -> Form:
+    """Take a promise back; it stands beside the promise."""
     fields = (Field(name="promise_id", label="", kind="hidden"), _reason("Why it is cancelled"))
     return Form(kind="cancel_promise", title="Cancel the promise", button="Cancel the promise", fields=fields)
 
 
-def _decide_approval(_ground: Ground) -> Form:
+def decide_approval(_ground: Ground) -> Form:
+    """Decide on a hard step; it stands beside the request."""
     choices = (Option("yes", "Approve"), Option("no", "Decline"))
     fields = (
         Field(name="approval_id", label="", kind="hidden"),
@@ -284,66 +276,3 @@ def _decide_approval(_ground: Ground) -> Form:
         _text("note", "Note", required=False),
     )
     return Form(kind="decide_approval", title="Decide", button="Decide", fields=fields, heavy=True)
-
-
-# -- when each is offered -------------------------------------------------------------------------------------------
-
-
-def _always(_ground: Ground) -> bool:
-    return True
-
-
-def _free(ground: Ground) -> bool:
-    return ground.file.case.owner is None
-
-
-def _has_loans(ground: Ground) -> bool:
-    return bool(ground.file.case.loans)
-
-
-def _supervises(ground: Ground) -> bool:
-    return ground.actor.role.reaches(Role.SUPERVISOR)
-
-
-def _paused(pause: Pause) -> Callable[[Ground], bool]:
-    return lambda ground: pause in ground.file.case.pauses
-
-
-def _not_paused(pause: Pause) -> Callable[[Ground], bool]:
-    return lambda ground: pause not in ground.file.case.pauses
-
-
-def _wants_decision(ground: Ground) -> bool:
-    case = ground.file.case
-    return _supervises(ground) and Pause.HARDSHIP in case.pauses and not case.hardship_granted
-
-
-def _some_step_is_on(ground: Ground) -> bool:
-    return bool(ground.ladder.hard_steps.on)
-
-
-def _has_episodes(ground: Ground) -> bool:
-    return bool(ground.file.episodes)
-
-
-_Make = tuple["Callable[[Ground], bool]", "Callable[[Ground], Form]"]
-_OPEN: tuple[_Make, ...] = (
-    (_free, _take),
-    (_wants_decision, _decide_hardship),
-    (_paused(Pause.DISPUTE), _end_dispute),
-    (_paused(Pause.HOLD), _resume),
-    (_always, _note),
-    (_always, _contact),
-    (_has_loans, _promise),
-    (_has_loans, _plan),
-    (_not_paused(Pause.HARDSHIP), _hardship),
-    (_not_paused(Pause.DISPUTE), _dispute),
-    (_not_paused(Pause.HOLD), _hold),
-    (_some_step_is_on, _request_approval),
-    (_has_episodes, _judge),
-    (_always, _assign),
-    (_supervises, _close),
-)
-_CLOSED: tuple[_Make, ...] = ((_always, _note), (_has_episodes, _judge), (_supervises, _reopen))
-_SINGLE: tuple[_Make, ...] = ((_always, _cancel_promise), (_always, _decide_approval))
-"""Forms about one promise or one request, which stand beside it."""

@@ -15,8 +15,8 @@ from streams.api.console.words import distance, length, moment, money, spoken
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from streams.api.console.drawing import Drawing
     from streams.api.console.room import Room
+    from streams.api.console.shapes import Drawing
     from streams.api.desk import BorrowerFile, CaseFile
     from streams.stores.case import AuditLine, Case
     from streams.stores.roles import Actor

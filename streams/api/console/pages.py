@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from schemas.alerts import Severity
 from streams.api.console import looking
 from streams.api.console.drawing import drawing_of
-from streams.api.console.forms import forms_for
+from streams.api.console.offers import forms_for
 from streams.api.console.room import NAV, link
 from streams.api.console.sessions import SEE_OTHER, Who, Within
 from streams.api.desk import CaseQuery, InboxQuery

@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from schemas.alerts import AlertStatus, Mode, Severity
 from schemas.outcomes import Verdict
+from streams.api.desk import BorrowerFile
 from streams.casework.contact import Channel, Kind
 from streams.casework.roles import Role
 from streams.stores.case import CaseState, Stage
+from streams.stores.contact_log import PastRefusal
 from streams.stores.work import ApprovalState, HardStep, PromiseState
 
 JSON: Final = "application/json"
@@ -26,7 +28,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
     @classmethod
-    def of(cls, value: object) -> Self:
+    def of(cls, value: Any) -> Self:
         """The answer that shows this value."""
         return cls.model_validate(value)
 
@@ -231,17 +233,20 @@ class Refused(_Answer):
     at: datetime
     next_at: datetime | None
 
-
-class Sent(_Answer):
-    """A message about the borrower, without its text."""
-
-    channel: str
-    audience: str
-    status: str
-    step: str | None
-    loan: str | None
-    taken_at: datetime
-    sent_at: datetime | None
+    @classmethod
+    def of(cls, value: PastRefusal) -> Self:
+        """The answer that shows a refusal as the contact log has it."""
+        attempt, refusal = value.attempt, value.refusal
+        return cls(
+            channel=attempt.channel,
+            kind=attempt.kind,
+            loan=attempt.loan,
+            rule=refusal.rule,
+            pack=refusal.pack,
+            detail=refusal.detail,
+            at=value.at,
+            next_at=refusal.next_at,
+        )
 
 
 class Borrower(_Answer):
@@ -254,7 +259,12 @@ class Borrower(_Answer):
     plans: tuple[Plan, ...]
     contacts: tuple[Contact, ...]
     refusals: tuple[Refused, ...]
-    messages: tuple[Sent, ...]
+
+    @classmethod
+    def of(cls, value: BorrowerFile) -> Self:
+        """The answer that shows a borrower's file."""
+        shown = {name: getattr(value, name) for name in cls.model_fields if name != "refusals"}
+        return cls.model_validate(shown | {"refusals": tuple(map(Refused.of, value.refusals))})
 
 
 class Address(_Answer):

@@ -11,14 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.api.document import document
-from streams.casework.contact import Allowed
+from streams.casework.contact import Allowed, Attempt, Channel, Kind, Refusal
 from streams.casework.packs import known_packs
 from streams.casework.roles import Role
 from streams.stores.cases import CaseStore
 from streams.stores.cipher import AddressCipher, new_key
+from streams.stores.contact_log import ContactLog
 from streams.stores.contacts import ContactStore
 from streams.stores.database import CONTACTS, open_database
-from tests.api.house import client_of, open_cases, rooms_over
+from tests.api.house import NOW, client_of, open_cases, rooms_over
+from tests.stores.databases import new_postgres, postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,19 +111,29 @@ def requests(draw: st.DrawFn) -> tuple[str, str, dict[str, Any]]:
     return method, path.removeprefix("/v1") + ("?" + "&".join(query) if query else ""), more
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.docker)])
+def urls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Two empty databases of each kind. PostgreSQL refuses what SQLite keeps: long texts, NUL, large numbers."""
+    if request.param == "sqlite":
+        directory = tmp_path_factory.mktemp("fuzz")
+        yield f"sqlite:///{directory}/cases.db", f"sqlite:///{directory}/contacts.db"
+        return
+    request.getfixturevalue("docker")
+    with postgres_server() as server:
+        yield new_postgres(server), new_postgres(server)
+
+
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, str]]:
+def house(urls: tuple[str, str]) -> Iterator[tuple[Client, str]]:
     """A client with everything set up, and a case."""
-    directory = tmp_path_factory.mktemp("fuzz")
-    with (
-        open_database(f"sqlite:///{directory}/cases.db") as database,
-        open_database(f"sqlite:///{directory}/contacts.db", CONTACTS) as people,
-    ):
+    with open_database(urls[0]) as database, open_database(urls[1], CONTACTS) as people:
         contacts = ContactStore(people, AddressCipher(new_key()))
         rooms = rooms_over(
             database, contacts=contacts, check=lambda *_: Allowed(address_id=None), packs=frozenset(known_packs())
         )
         case_id = open_cases(CaseStore(database), "b-1")["b-1"]
+        attempt = Attempt(borrower="b-1", loan=None, channel=Channel.SMS, kind=Kind.COLLECTION)
+        ContactLog(database).refuse(attempt, Refusal(rule="hours", pack="us", detail="not now", next_at=None), NOW)
         with client_of(rooms) as client:
             yield client, case_id
 

@@ -21,6 +21,7 @@ from streams.bootstrap.snooze import account
 from streams.casework.actions import ACTIONS
 from streams.casework.roles import Actor
 from streams.errors import Misconfigured, NotFound
+from streams.stores.accounts import RESERVED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,10 @@ PLAN_BYTES_MAX = 1_000_000
 
 def act(settings: Settings, case_or_borrower: str, action: Action, *, by: str | None, role: Role) -> CaseFile:
     """Do it. Raises NotFound, NotAllowed, Conflict, Misconfigured or Unavailable."""
-    actor = Actor(account(by if by is not None else getpass.getuser()), role)
+    who = account(by if by is not None else getpass.getuser())
+    if who in RESERVED:
+        raise Misconfigured(f"{who} is what the audit trail calls a process of ours: say who you are with --by")
+    actor = Actor(who, role)
     with open_desk(settings) as desk:
         return desk.act(case_of(desk, case_or_borrower, action), action, actor, version=None)
 

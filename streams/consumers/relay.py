@@ -112,6 +112,7 @@ class Relay:
         if now < self._renew_at:
             return True
         if not await asyncio.to_thread(self._leases.take, RELAY, self._holder, now):
+            self._metrics.outbox_waiting.set(0)  # Whoever holds it says how many wait.
             return False
         self._renew_at = now + timedelta(seconds=RENEW_SECONDS)
         return True
@@ -178,9 +179,14 @@ class Relay:
 
     async def _disconnect(self) -> None:
         """After a fault the next try begins with a new connection, so that no send of the old one is under way."""
-        if self._producer is not None:
-            await self._producer.stop()
-            self._producer = None
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        try:
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                await producer.stop()
+        except TimeoutError:
+            log.warning("kafka_not_left", consumer=RELAY, seconds=SEND_SECONDS_MAX)
 
     async def _prune(self) -> None:
         now = self._now()

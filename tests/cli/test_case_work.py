@@ -168,6 +168,7 @@ def test_a_case_is_closed_and_reopened_by_its_borrower(url: str, capsys: pytest.
         (["close", "b-1", "--as", "lost", "--reason", "x"], 2, "settled"),
         (["plan", "b-1", "absent.json"], 2, "absent.json cannot be read"),
         (["take", "b-1", "--by", "Jane Doe"], 2, "no account"),
+        (["take", "b-1", "--by", "clockwork"], 2, "process of ours"),
         (["take", "b-9"], 1, "no open case"),
         (["take", "00000000-0000-0000-0000-000000000000"], 1, "no such case"),
         (["close", "b-1", "--as", "settled", "--reason", "x", "--role", "collector"], 1, "supervisor"),

@@ -77,7 +77,7 @@ async def relayed(settings: Settings, database: Database, metrics: Metrics, *, h
     relay = Relay(settings, box, Leases(database), metrics, stop, holder=holder, now=clock.now)
     task = asyncio.create_task(relay.run())
     try:
-        await until(lambda: box.backlog().rows == 0, 60, "published")
+        await until(lambda: box.backlog().rows == 0, 180, "published")
     finally:
         stop.set()
         await task
@@ -147,13 +147,13 @@ def test_while_kafka_is_away_events_wait(database: Database, tmp_path: Path) -> 
             relay = Relay(settings, box, Leases(database), metrics, stop, holder="test", now=clock.now)
             task = asyncio.create_task(relay.run())
             fill(database, 20)
-            await until(lambda: box.backlog().rows == 0, 60, "published")
+            await until(lambda: box.backlog().rows == 0, 180, "published")
             await asyncio.to_thread(local.stop)
             fill(database, 50, first=20)
             waiting = lambda: metrics.registry.get_sample_value("ews_outbox_waiting_records")  # noqa: E731 - read twice
-            await until(lambda: waiting() == 50, 60, "seen to wait")
+            await until(lambda: waiting() == 50, 180, "seen to wait")
             await asyncio.to_thread(later.enter_context, LocalBroker(tmp_path / "kafka", local.port))
-            await until(lambda: box.backlog().rows == 0, 120, "published after the outage")
+            await until(lambda: box.backlog().rows == 0, 180, "published after the outage")
             stop.set()
             await task
 
@@ -185,7 +185,7 @@ def test_one_relays_at_a_time(broker: str, prefix: str, database: Database) -> N
         await asked.wait()
         assert 10 == box.backlog().rows
         leases.release(RELAY, "another")
-        await until(lambda: box.backlog().rows == 0, 60, "published")
+        await until(lambda: box.backlog().rows == 0, 180, "published")
         stop.set()
         await task
 

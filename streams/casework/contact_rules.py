@@ -214,7 +214,10 @@ def _of_history(attempt: Attempt, past: Sequence[PastContact], pack: Pack, zone:
                 yield _pack_rule(cap.name, pack, cap, _days_after(last, cap.days, cap.days, zone))
     for wait in pack.waits:
         if attempt.channel in wait.binds:
-            counted = _counted(past, wait.after, wait.per, attempt)
+            counted = list(_counted(past, wait.after, wait.per, attempt))
+            if counted:  # A call that is yet to be dialled may become a conversation.
+                under_way = max(one.at for one in counted).astimezone(UTC)
+                yield _pack_rule("after_conversation", pack, wait, _not_before(under_way))
             talks = [one.reached_at for one in counted if one.reached_at is not None]
             if talks:
                 last = max(talks).astimezone(UTC)

@@ -424,6 +424,14 @@ class TestAfterAConversation:
         """It counts for the caps alone."""
         assert "allowed" == rule(tried(NOON, "us", "default", history=[past(NOON - timedelta(days=1))]))
 
+    def test_a_call_that_is_yet_to_be_dialled_holds_back_the_next(self) -> None:
+        """It may become a conversation: until its last moment nobody else calls about that debt; messages may go."""
+        job = past(NOON + timedelta(hours=1))
+        refused = tried(NOON, "us", history=[job])
+        assert ("after_conversation", job.at) == (rule(refused), next_at(refused))
+        assert "allowed" == rule(tried(NOON, "us", history=[job], on=attempt("sms")))
+        assert "allowed" == rule(tried(job.at, "us", history=[job]))
+
     def test_what_it_binds_is_the_packs(self) -> None:
         """Calls in both; visits too in the default one, which hears conversations on visits and in chats as well."""
         talk = past(NOON - timedelta(days=1), reached=True)

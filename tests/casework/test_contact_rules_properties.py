@@ -191,6 +191,8 @@ def _cap_allows(cap: object, attempt: Attempt, past: Sequence[PastContact], now:
 
 def _wait_allows(wait: object, attempt: Attempt, past: Sequence[PastContact], now: datetime, shown: datetime) -> bool:
     binds, after, days, per = (getattr(wait, name) for name in ("binds", "after", "days", "per"))
-    talks = [p.reached_at for p in past if p.channel in after and _same(p, attempt, per) and p.reached_at]
+    counted = [p for p in past if p.channel in after and _same(p, attempt, per)]
+    talks = [p.reached_at for p in counted if p.reached_at]
     more = getattr(wait, "first_day", "") == "next"
-    return attempt.channel not in binds or not any(_recent(talk, days, now, shown, more) for talk in talks)
+    rests = any(p.at > now for p in counted) or any(_recent(talk, days, now, shown, more) for talk in talks)
+    return attempt.channel not in binds or not rests

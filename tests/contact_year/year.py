@@ -351,10 +351,16 @@ class NotifierYear:
                 days_past_due=None if due is None else (day - due).days,
             )
         )  # fmt: skip
+        data = {"contact_id": parcel.key, "channel": channel, "loan": about.data.loan}
+        if channel == Channel.CALL:  # The dialler tells when it has called, whatever it was told.
+            self.agenda.at(at, lambda: self._tried(row.borrower, at, data))
         if spoken is not None:
             self.report.conversations += 1
-            data = {"contact_id": parcel.key, "channel": channel, "loan": about.data.loan}
             self.agenda.at(spoken, lambda: self._reached(row.borrower, spoken, data))
+
+    def _tried(self, borrower: str, at: datetime, data: dict[str, str | None]) -> None:
+        raw = {"specversion": "1.0", "id": f"{data['contact_id']}-a", "source": "dialler", "subject": borrower}
+        self._keep(events.ContactAttempted.model_validate({**raw, "time": at, "data": data}))
 
     def _reached(self, borrower: str, spoken: datetime, data: dict[str, str | None]) -> None:
         raw = {"specversion": "1.0", "id": f"{data['contact_id']}-r", "source": "dialler", "subject": borrower}

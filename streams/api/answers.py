@@ -124,7 +124,8 @@ class Approval(_Answer):
     state: ApprovalState
     requested_at: datetime
     requested_by: str
-    reason: str
+    note_id: str
+    """The note of the case that says why."""
     decided_at: datetime | None
     decided_by: str | None
 

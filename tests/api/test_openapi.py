@@ -1,14 +1,33 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from streams.api import answers, desk
 from streams.api.document import FILE, document, text
+from streams.stores import case, contact, work
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from tests.api.house import Client
 
+SHOWN = [
+    (answers.Case, case.Case),
+    (answers.Loan, case.CaseLoan),
+    (answers.Episode, case.Episode),
+    (answers.Line, case.AuditLine),
+    (answers.Promise, work.Promise),
+    (answers.Approval, work.Approval),
+    (answers.Plan, work.Plan),
+    (answers.Note, work.Note),
+    (answers.Judgement, work.Judgement),
+    (answers.Contact, contact.PastContact),
+    (answers.CaseFile, desk.CaseFile),
+    (answers.Precision, desk.Precision),
+]
 OPERATIONS = [
     (f"{method.upper()} {path}", operation)
     for path, item in document()["paths"].items()
@@ -37,6 +56,17 @@ def test_every_operation_says_what_it_is(name: str, operation: dict[str, Any]) -
         status for status, one in operation["responses"].items() if "application/problem+json" in one.get("content", {})
     }
     assert {"400", "401", "403", "422", "429", "500", "503"} <= problems
+
+
+@pytest.mark.parametrize(("answer", "value"), SHOWN)
+def test_every_answer_has_where_it_comes_from(answer: type[BaseModel], value: type[object]) -> None:
+    """A field that a value loses is lost here too, and not at the first request that shows one."""
+    assert [] == [name for name in answer.model_fields if not hasattr(value, name) and name not in fields_of(value)]
+
+
+def fields_of(value: Any) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(value)]
 
 
 def test_an_action_needs_its_kind() -> None:

@@ -33,7 +33,6 @@ LANES_MAX = 14
 """Detectors whose alerts are drawn, the ones with the most severe first."""
 MARGIN_DAYS = 5
 SPAN_DAYS_MIN = 45
-NAME_CHARS_MAX = 25
 MONTH_PIXELS_MIN = 62
 """Months narrower than this are named every second, third ... time."""
 

@@ -192,6 +192,33 @@ def test_who_asks_for_a_hard_step_never_approves_it(database: Database, case_id:
     assert 200 == other.status_code, other.text
 
 
+def test_a_case_is_worked_from_end_to_end(ask: Client, case_id: str) -> None:
+    """Every kind of action is taken and shown, and the trail holds."""
+    installment = {"number": 1, "due_on": "2026-04-01", "amount_minor": 1_000}
+    for action in (
+        {"kind": "take"},
+        {"kind": "promise", "loan": "l-1", "amount_minor": 100, "currency": "CNY", "promised_on": "2026-03-10"},
+        {"kind": "plan", "loan": "l-1", "reason": "extension", "effective_on": "2026-03-03", "schedule": [installment]},
+        {"kind": "judge", "verdict": "confirmed_risk"},
+        {"kind": "log_contact", "channel": "call", "reached": True, "loan": "l-1"},
+        {"kind": "hardship", "note": "Lost her work."},
+        {"kind": "decide_hardship", "granted": True},
+        {"kind": "close", "as": "settled", "reason": "Paid."},
+        {"kind": "reopen", "reason": "The payment came back."},
+    ):
+        done = act(ask, case_id, action)
+        assert 200 == done.status_code, (action, done.text)
+
+    shown = ask("GET", f"/cases/{case_id}").json()
+    assert ("admin", 1, 1, 1) == (
+        shown["case"]["owner"],
+        len(shown["promises"]),
+        len(shown["plans"]),
+        len(shown["judgements"]),
+    )
+    assert [] == ask("GET", "/audit/verify").json()["faults"]
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_is_kept_as_it_was_written(ask: Client, case_id: str, text: str) -> None:
     """SQL, markup and templates are text: stored verbatim, given back as JSON, carried out by nobody."""

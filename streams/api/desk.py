@@ -152,7 +152,6 @@ class BorrowerFile:
     plans: tuple[Plan, ...] = ()
     contacts: tuple[PastContact, ...] = ()
     refusals: tuple[PastRefusal, ...] = ()
-    messages: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

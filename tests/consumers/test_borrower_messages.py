@@ -10,6 +10,7 @@ from schemas.alerts import Measure, Risk
 from streams.casework.contact import Channel, Holds
 from streams.casework.ladder import Ladder
 from streams.casework.outreach import message_key
+from streams.casework.packs import load_packs
 from streams.consumers.case_creator import CaseCreator
 from streams.consumers.loop import Batch
 from streams.errors import Rejected, Unavailable
@@ -306,7 +307,9 @@ async def test_a_dispute_stops_collection_and_not_service(desk: BorrowerDesk) ->
 
 
 async def test_a_cap_counts_what_the_same_pass_sends(desk: BorrowerDesk) -> None:
-    """Of five calls that are due at once three go out: the rest waits for the next day."""
+    """Of five calls that are due at once three go out where a pack has no wait: the rest waits for the next day."""
+    desk.packs = load_packs(["cn"])
+    desk.restart()
     calls = [missed(5, loan=f"l-{number}") for number in range(5)]
     desk.take(*calls)
 
@@ -314,6 +317,17 @@ async def test_a_cap_counts_what_the_same_pass_sends(desk: BorrowerDesk) -> None
 
     assert 3 == len(desk.holes["call"].taken)
     assert {"contacts_per_day"} == set(desk.rules())
+
+
+async def test_a_call_that_is_yet_to_be_dialled_holds_back_the_next(desk: BorrowerDesk) -> None:
+    """Where a conversation bars further calls, a job that may become one does so too until its time is over."""
+    calls = [missed(5, loan=f"l-{number}") for number in range(5)]
+    desk.take(*calls)
+
+    await desk.deliver(hours=1)
+
+    assert 1 == len(desk.holes["call"].taken)
+    assert {"after_conversation"} == set(desk.rules())
 
 
 async def test_a_crash_before_the_send_counts_once(desk: BorrowerDesk) -> None:

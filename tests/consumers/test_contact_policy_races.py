@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from streams.casework.packs import load_packs
 from streams.consumers.channels.channel import Parcel
 from streams.stores.retention import Pruned, prune
 from tests.consumers.borrower_desk import MONDAY, BorrowerDesk, borrower_desk
@@ -34,6 +35,8 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BorrowerDes
 
 def test_two_that_ask_at_once_share_one_cap(desk: BorrowerDesk) -> None:
     """Of ten calls that several notifiers are about to make, three are allowed: none can miss what another reserves."""
+    desk.packs = load_packs(["cn"])  # three calls a day, and no wait between them
+    desk.restart()
     desk.take(*(alert(loan=f"l-{n}", step=5, dpd=5, severity="watch") for n in range(10)))
     due = desk.store.due(channels=["call"], partitions=[0], now=MONDAY, limit=10)
     policy = desk.delivery._policy

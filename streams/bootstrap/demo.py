@@ -196,6 +196,7 @@ class _Run:
             clock_until=EPOCH + timedelta(days=1),  # Known when the events are loaded.
             live_from=self._demo.live_from,
             database_url=f"sqlite:///{self._place / 'cases.db'}",
+            contacts_url=f"sqlite:///{self._place / 'contacts.db'}",
             outbox_dir=self._place / "outbox",
             metrics_host="127.0.0.1",
             metrics_port=0,

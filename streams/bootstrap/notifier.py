@@ -68,20 +68,23 @@ def run_notifier(settings: Settings) -> None:
     channels = all_channels(settings)
     to_borrowers = ways_to_borrowers(settings)
     with ExitStack() as stack:
-        contacts = stack.enter_context(contact_store(settings, needs_key=True)) if to_borrowers else None
+        contacts = stack.enter_context(contact_store(settings, needs_key=bool(to_borrowers)))
         store = stack.enter_context(message_store(settings))
         log_as_json()
-        asyncio.run(
-            _notifier(settings, store, channels, _to_borrowers(settings, store, contacts) if contacts else None)
-        )
+        borrowers = _to_borrowers(settings, store, contacts) if to_borrowers else None
+        asyncio.run(_notifier(settings, store, contacts, channels, borrowers))
 
 
 async def _notifier(
-    settings: Settings, store: MessageStore, channels: list[Channel], to_borrowers: _ToBorrowers | None
+    settings: Settings,
+    store: MessageStore,
+    contacts: ContactStore,
+    channels: list[Channel],
+    to_borrowers: _ToBorrowers | None,
 ) -> None:
     metrics, stop = Metrics.of_process(), stop_on_signals()
     here = asyncio.get_running_loop()
-    await require_topics(settings, (ALERTS, DEAD_LETTERS, *((Topic.CONTACTS,) if to_borrowers else ())))
+    await require_topics(settings, (ALERTS, DEAD_LETTERS, Topic.CONTACTS))
     delivery = _delivery(store, channels, to_borrowers, metrics, stop)
     notifier = Notifier(
         store,
@@ -94,11 +97,12 @@ async def _notifier(
     )
     loop = AlertLoop(settings, notifier, metrics, stop)
     delivery.partitions = lambda: loop.partitions
-    works: list[Coroutine[None, None, None]] = [loop.run(), delivery.run()]
+    # Others contact borrowers too, whether we do or not: what they report counts, and opt-outs hold for them as well.
+    opt_outs = contact_loop(settings, store.database, contacts, metrics, stop)
+    works: list[Coroutine[None, None, None]] = [loop.run(), delivery.run(), opt_outs.run()]
     if to_borrowers:
-        opt_outs = contact_loop(settings, store.database, to_borrowers.grounds.contacts, metrics, stop)
         delivery.borrowers_wait = lambda: not opt_outs.has_been_level  # An opt-out may stand on the topic, unread yet.
-        works += [opt_outs.run(), _relay(settings, store, metrics, stop).run()]
+        works.append(_relay(settings, store, metrics, stop).run())
     await together(settings, metrics, stop, lambda: loop.ready, *works)
 
 

@@ -92,6 +92,7 @@ class Process:
             "topic_prefix": cluster.settings.topic_prefix,
             "partitions": PARTITIONS,
             "instance_id": "test",
+            "contacts_url": f"sqlite:///{log.parent}/contacts.db",
             **settings,
         }
         environment = {**os.environ, **{f"EWS_{name.upper()}": str(value) for name, value in chosen.items()}}

@@ -119,7 +119,10 @@ def test_events_become_alerts_cases_and_messages_on_kafka_and_postgresql_in_cont
         for command, own in {
             ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": ends_at},
             ("cases", "serve"): {},
-            ("notifier",): {"EWS_OUTBOX_DIR": str(tmp_path / "outbox")},
+            ("notifier",): {
+                "EWS_OUTBOX_DIR": str(tmp_path / "outbox"),
+                "EWS_CONTACTS_URL": f"sqlite:///{tmp_path / 'contacts.db'}",
+            },
         }.items():
             log = stack.enter_context((tmp_path / f"{command[0]}.log").open("wb"))
             process = subprocess.Popen([*EWS, *command], env={**os.environ, **shared, **own}, stderr=log, stdout=log)

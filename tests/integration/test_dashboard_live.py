@@ -85,6 +85,7 @@ def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_pat
     shared = {
         "EWS_BOOTSTRAP_SERVERS": broker, "EWS_TOPIC_PREFIX": prefix, "EWS_PARTITIONS": "2",
         "EWS_DATABASE_URL": f"sqlite:///{tmp_path / 'cases.db'}",
+        "EWS_CONTACTS_URL": f"sqlite:///{tmp_path / 'contacts.db'}",
     }  # fmt: skip
     until = datetime.fromtimestamp(loaded.last_ms / 1000, UTC).isoformat()
     commands = {

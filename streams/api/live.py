@@ -49,7 +49,9 @@ class Live:
         """Changes from now on, or after a line of the audit trail. Ends when the process does."""
         self._listeners += 1
         try:
-            seen = await self._start() if after is None else after
+            last = await self._last()
+            # A line that is not there yet is one of a trail that was put back: waiting for it would be for ever.
+            seen = last if after is None else min(after, last)
             if after is None:
                 yield seen, []  # So that whoever loses the line at once knows where it was.
             while not self._closed:
@@ -69,7 +71,8 @@ class Live:
         async with self._looked:
             self._looked.notify_all()
 
-    async def _start(self) -> int:
+    async def _last(self) -> int:
+        """The last line of the trail as it is now."""
         head, _ = await run_in_threadpool(self._desk.changes_since, LAST)
         return head
 

@@ -28,7 +28,7 @@ from tenacity import (
 
 from streams import clock
 from streams.consumers.channels.channel import AskedToWait, Parcel
-from streams.errors import Rejected, Unavailable
+from streams.errors import EarlyWarningError, Rejected, Unavailable
 from streams.stores.messages import BORROWER, STAFF, Message, MessageStatus, Verdict
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ RECORD_MESSAGES = 25
 """How many are recorded together, so how many a crash can repeat, with those on their way."""
 ATTEMPTS_AT_ONCE = 3
 """Tries in quick succession; after them the message waits its turn, and others go first."""
+SEND_SECONDS_MAX = 60.0
+"""How long a channel may take over a message: an answer that never ends would hold up everybody else's."""
 RETRY_SECONDS_FIRST = 0.1
 RETRY_SECONDS_AT_ONCE_MAX = 2.0
 RETRY_SECONDS_MAX = 300.0
@@ -247,13 +249,30 @@ class Delivery:
         return Verdict(MessageStatus.SENT, attempts=_tries(retrying), sent_at=self._now())
 
     async def _try(self, message: Message) -> Verdict | None:
-        """Ask the contact policy, and send what it gives; else its verdict."""
+        """Ask the contact policy, and send what it gives; else its verdict.
+
+        One message that meets a fault of ours waits: it must not end the process, and all others with it, at every
+        start. What the fault says is left out, for it may quote an address.
+        """
+        try:
+            return await self._asked_and_sent(message)
+        except (EarlyWarningError, _NotNow):
+            raise
+        except TimeoutError:
+            raise Unavailable(f"{message.channel} does not answer within {SEND_SECONDS_MAX:g} seconds") from None
+        except Exception as fault:  # noqa: BLE001 - the last line of defence
+            name = type(fault).__name__
+            log.error("message_failed", channel=message.channel, key=message.key, fault=name)  # noqa: TRY400 - no text
+            raise Unavailable(f"it could not be sent ({name})") from None
+
+    async def _asked_and_sent(self, message: Message) -> Verdict | None:
         answer = await self._policy(message)
         if answer is None:
             raise _NotNow
         if isinstance(answer, Verdict):
             return answer
-        await self._channels[message.channel].send(answer)
+        async with asyncio.timeout(SEND_SECONDS_MAX):
+            await self._channels[message.channel].send(answer)
         return None
 
     def _again(self, message: Message, away: Unavailable, tries: int) -> Verdict:

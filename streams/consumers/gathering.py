@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from streams.errors import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -22,7 +24,7 @@ class Gathering(Generic[Question, Answer]):
         self._task: asyncio.Task[None] | None = None
 
     async def ask(self, question: Question) -> Answer:
-        """The answer. Raises what answering raised, to everybody whose question was answered with this one."""
+        """The answer. Raises what answering raised: Unavailable to all that were asked together, else to one alone."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._asked.append((question, future))
         if self._task is None:
@@ -42,6 +44,10 @@ class Gathering(Generic[Question, Answer]):
         try:
             answers = await asyncio.to_thread(self._answer, [question for question, _ in group])
         except Exception as fault:  # noqa: BLE001 - whoever asked is told
+            if len(group) > 1 and not isinstance(fault, Unavailable):  # One of them: the others are not to suffer.
+                for one in group:
+                    await self._settle([one])
+                return
             for _, future in group:
                 if not future.done():
                     future.set_exception(fault)

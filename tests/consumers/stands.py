@@ -48,6 +48,7 @@ class Other:
         self.mood = TAKES
         self.status: int | None = None
         self.headers: dict[str, str] = {}
+        self.text: str | None = None
         self.taken: list[tuple[dict[str, str], bytes]] = []
 
     async def http(self, request: web.Request) -> web.Response:
@@ -56,7 +57,7 @@ class Other:
         status = self.status or {TAKES: 202, AWAY: 503, NEVER: 422}[self.mood]
         if status < 300:
             self.taken.append(({name.lower(): value for name, value in request.headers.items()}, body))
-        return web.Response(status=status, headers=self.headers)
+        return web.Response(status=status, headers=self.headers, text=self.text)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 - aiosmtpd calls it
         """An answer to a mail."""

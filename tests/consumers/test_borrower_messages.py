@@ -12,6 +12,7 @@ from streams.casework.ladder import Ladder
 from streams.casework.outreach import message_key
 from streams.casework.packs import load_packs
 from streams.consumers.case_creator import CaseCreator
+from streams.consumers.contact_policy import ContactPolicy
 from streams.consumers.loop import Batch
 from streams.errors import Rejected, Unavailable
 from streams.stores.cases import CaseStore
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from schemas.alerts import Alert
+    from streams.stores.messages import Message
 
 assert START == MONDAY
 
@@ -380,3 +382,26 @@ async def test_borrowers_wait_until_the_opt_outs_are_read(desk: BorrowerDesk) ->
     await desk.deliver(hours=1)
 
     assert {"sms": "refused", "push": "sent"} == desk.ends(missed())
+
+
+async def test_a_borrower_whose_rules_cannot_be_read_holds_up_nobody(
+    desk: BorrowerDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who were asked about together with him are sent; his message waits."""
+    desk.knows("b-1")
+    desk.knows("b-2")
+    asked = ContactPolicy._question
+
+    def question(self: ContactPolicy, message: Message, facts: object) -> object:
+        if message.borrower == "b-1":
+            raise ZeroDivisionError
+        return asked(self, message, facts)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ContactPolicy, "_question", question)
+    ill, well = (alert(borrower=borrower, step=5, dpd=5, severity="watch") for borrower in ("b-1", "b-2"))
+    desk.take(ill, well)
+
+    await desk.deliver()
+
+    assert {"waiting"} == set(desk.ends(ill).values())
+    assert {"sent"} == set(desk.ends(well).values())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
@@ -113,14 +114,36 @@ async def test_a_provider_may_ask_to_wait(sms: Stand, header: str, seconds: int)
     assert seconds == fault.value.seconds
 
 
-async def test_a_retry_after_that_is_none_is_ignored(sms: Stand) -> None:
+@pytest.mark.parametrize("header", ["soon", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+async def test_a_retry_after_that_is_none_is_ignored(sms: Stand, header: str) -> None:
     """The message is tried again as after any fault."""
-    sms.other.status, sms.other.headers = 503, {"Retry-After": "soon"}
+    sms.other.status, sms.other.headers = 503, {"Retry-After": header}
 
     with pytest.raises(Unavailable) as fault:
         await sms.channel.send(PARCEL)
 
     assert Unavailable is type(fault.value)
+
+
+@pytest.mark.parametrize("name", ["sms", "webhook"])
+async def test_an_answer_that_cannot_be_read_is_tried_again(name: str) -> None:
+    """An answer that is not packed as it says is like none: nobody knows whether the message was taken."""
+    async with http_stand(name) as stand:
+        stand.other.status, stand.other.text = 200, "not packed"
+        stand.other.headers = {"Content-Encoding": "gzip"}
+
+        with pytest.raises(Unavailable, match="DecodingError"):
+            await stand.channel.send(PARCEL)
+
+
+@pytest.mark.parametrize("address", ["a@", "a@[b", "", "a@b@c", "a@b\nBcc: c@d"])
+async def test_an_address_that_mail_cannot_go_to_is_refused(address: str) -> None:
+    """Whatever the address is, the message is refused and the next one is sent."""
+    async with mail_stand() as stand:
+        with pytest.raises(Rejected, match="none that mail can go to"):
+            await stand.channel.send(replace(PARCEL, to=address))
+
+        assert [] == stand.other.taken
 
 
 @pytest.mark.parametrize(

@@ -275,3 +275,17 @@ def test_a_message_names_no_more_than_the_alert() -> None:
     assert {"type", "timestamp", "text", "data"} == set(body)
     assert "HIGH opened: missed_installment at step 1. Next: Look into missed_installment." == body["text"]
     assert str(alert().id) == body["data"]["alert_id"]
+
+
+async def test_a_message_that_meets_a_fault_of_ours_waits_and_holds_up_nobody(store: MessageStore) -> None:
+    """The process goes on, the others are sent, and what the fault says is kept nowhere."""
+    hole = Pigeonhole(fault=lambda key, _: KeyError("+49 151 1") if key.endswith(str(bad.id)) else None)
+    bad, good = alert(borrower="b-1"), alert(borrower="b-2")
+    desk = Desk(store, hole)
+    desk.take(bad, good)
+
+    await desk.deliver()
+
+    assert ["waiting"] == desk.statuses(bad)
+    assert ["sent"] == desk.statuses(good)
+    assert "it could not be sent (KeyError)" == store.of_alert(str(bad.id))[0].detail

@@ -60,7 +60,11 @@ class Mail:
         if not _is_one_address(parcel.to):
             raise Rejected("the address is none that mail can go to")
         try:
-            await self._hand_in(self._message(parcel))
+            message = self._message(parcel)
+        except (ValueError, LookupError, AttributeError):  # What no header can hold: its parser fails in any of these.
+            raise Rejected("the address is none that mail can go to") from None
+        try:
+            await self._hand_in(message)
         except aiosmtplib.SMTPRecipientsRefused as refused:
             codes = [one.code for one in refused.recipients]
             raise _fault("the recipient is refused", max(codes, default=FOR_GOOD)) from None

@@ -63,7 +63,7 @@ class Provider:
         }
         try:
             answer = await self._client.post(self._url, json=self._body(parcel), headers=headers)
-        except httpx.TransportError as fault:
+        except httpx.RequestError as fault:  # No connection, or an answer that cannot be read.
             raise Unavailable(f"the provider of {self.name} does not answer ({type(fault).__name__})") from None
         if answer.is_success or answer.status_code == KNOWN:
             return

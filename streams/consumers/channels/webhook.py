@@ -46,7 +46,7 @@ class SignedWebhook:
         headers = self._headers(parcel.key, parcel.body)
         try:
             answer = await self._client.post(self._url, content=parcel.body.encode(), headers=headers)
-        except httpx.TransportError as fault:
+        except httpx.RequestError as fault:  # No connection, or an answer that cannot be read.
             raise Unavailable(f"the webhook does not answer ({type(fault).__name__})") from fault
         if answer.is_success:
             return

@@ -285,6 +285,28 @@ def test_a_form_that_is_sent_twice_counts_once(visitor: Visitor) -> None:
     assert 1 == len(visitor.house.rooms.desk.case(visitor.house.cases["b-1"]).notes)
 
 
+def test_a_page_that_was_gone_back_to_loses_nothing(visitor: Visitor) -> None:
+    """What is typed into a page whose form was sent before is no repeat of it: it comes back, to be sent anew."""
+    visitor.sign_in()
+    page = visitor.case("b-1")
+    assert 303 == visitor.send("b-1", "note", page, text="first").status_code
+    answer = visitor.send("b-1", "note", page, text="second")
+    assert (409, True) == (answer.status_code, "second" in answer.text)
+    case = f"cases/{visitor.house.cases['b-1']}/note"
+    assert 303 == visitor.post(case, hidden(answer.text, f"/{case}") | {"text": "second"}).status_code
+    assert ["first", "second"] == [n.text for n in visitor.house.rooms.desk.case(visitor.house.cases["b-1"]).notes]
+
+
+@pytest.mark.parametrize("field", ["version", "seen"])
+def test_a_number_that_no_page_has_is_none(visitor: Visitor, field: str) -> None:
+    """Thousands of digits are no fault of ours."""
+    visitor.sign_in()
+    page = visitor.case("b-1")
+    visitor.house.act("b-1", "note", text="in between")
+    answer = visitor.send("b-1", "note", page, text="mine", **{field: "9" * 5_000})
+    assert 500 > answer.status_code
+
+
 def test_who_comes_second_sees_what_changed_and_keeps_the_text(visitor: Visitor) -> None:
     """A form of an older version writes nothing; the page shows what others did, and can be sent again."""
     visitor.sign_in()
@@ -354,6 +376,19 @@ def test_amounts_are_read_as_they_are_shown() -> None:
     assert "30 days" == window("P30D")
     assert "1 month 12 hours" == window("P1MT12H")
     assert "whenever" == window("whenever")
+
+
+@pytest.mark.parametrize("text", ["1,250,000.00", "12,50,000.00", "1250000", "1 250 000"])
+def test_digits_may_stand_in_groups(text: str) -> None:
+    """As they are written by threes, or in India."""
+    assert 125_000_000 == minor_of(text, "EUR")
+
+
+@pytest.mark.parametrize("text", ["12,50", "1250,00", "1.250,00", "1,25", ",125", "1,250,00"])
+def test_a_comma_before_decimals_is_never_taken_for_a_group(text: str) -> None:
+    """Who writes decimals so is asked for a point: a hundred times the promised amount would be published."""
+    with pytest.raises(ValueError, match="with a point before the decimals"):
+        minor_of(text, "EUR")
 
 
 def test_an_unknown_action_is_mistyped(visitor: Visitor) -> None:

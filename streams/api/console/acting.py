@@ -32,6 +32,7 @@ router = APIRouter()
 OWN = ("version", "seen", "once", "back")
 """Fields of every form that are no part of the action."""
 ONCE_CHARS_MAX = 64
+DIGITS_MAX = 18
 
 
 @router.post("/cases/{case_id}/{kind}")
@@ -58,19 +59,36 @@ def act(room: Within, who: Who, fields: Ours, case_id: str, kind: str) -> Respon
 def _done(room: Room, who: Session, case_id: str, action: Action, fields: Mapping[str, str]) -> None:
     """Do it once, however often the form is sent."""
     once = fields.get("once", "")[:ONCE_CHARS_MAX]
-    version = int(fields["version"]) if fields.get("version", "").isdecimal() else None
+    version = _number(fields, "version")
     account = who.actor.account
     if not once:
         room.desk.act(case_id, action, who.actor, version=version)
         return
     key = f"console:{once}"
-    if answer_of(room.desk.database, account, key) is not None:
-        return
     said = hashlib.sha256(repr((case_id, version, action.model_dump(mode="json"))).encode()).hexdigest()
+    if _is_done(room, account, key, said):
+        return
     try:
         room.desk.act(case_id, action, who.actor, version=version, reply=Reply(account, key, said, _rendered))
     except Answered:
-        return
+        _is_done(room, account, key, said)
+
+
+def _is_done(room: Room, account: str, key: str, said: str) -> bool:
+    """Whether this form was done. Raises Conflict where it was sent with something else in it, which nobody has done.
+
+    A browser that goes back shows the page as it was: what is then typed into it is not to be lost without a word.
+    """
+    answered = answer_of(room.desk.database, account, key)
+    if answered is not None and answered.fingerprint != said:
+        raise Conflict("this page was used for something else already, and this was not done: look, and send it again")
+    return answered is not None
+
+
+def _number(fields: Mapping[str, str], name: str) -> int | None:
+    """A number that a page of ours put into its form."""
+    text = fields.get(name, "")
+    return int(text) if text.isdecimal() and len(text) <= DIGITS_MAX else None
 
 
 def _rendered(_file: CaseFile) -> tuple[int, str, str | None]:
@@ -85,8 +103,8 @@ def _again(
     file = room.desk.case(case_id)
     ground = looking.ground(room, who.actor, file)
     form = form_of(kind, ground, fields)
-    shown = fields.get("seen", "")
-    meanwhile = looking.since(file, int(shown)) if stale and shown.isdecimal() else []
+    shown = _number(fields, "seen")
+    meanwhile = looking.since(file, shown) if stale and shown is not None else []
     faults = dict(faults or {})
     known = {field.name for field in form.fields} if form else set()
     stray = [f"{name}: {fault}" if name else fault for name, fault in faults.items() if name not in known]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streams.casework.actions import Action
 
 INSTALLMENTS_MAX = 60
+DIGITS_MAX = 6
 NUMBER_MAX = 1_200
 """The highest number that an installment may have (`schemas.events`)."""
 
@@ -128,7 +129,7 @@ def _day(typed: Mapping[str, str], name: str) -> date:
 
 def _number(typed: Mapping[str, str], name: str) -> int:
     text = typed.get(name, "").strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= NUMBER_MAX):
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX and 1 <= int(text) <= NUMBER_MAX):
         raise Mistyped({name: "write a number from 1"})
     if name == "count" and int(text) > INSTALLMENTS_MAX:
         raise Mistyped({name: f"at most {INSTALLMENTS_MAX} installments"})

@@ -15,6 +15,8 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 HOURS_SHOWN_MAX = 48 * HOUR
 """From here on a distance is told in days."""
 AMOUNT_DIGITS_MAX = 15
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{2,3})*,\d{3}(?:\.\d*)?")
+"""Commas between groups of digits, by threes or as in India."""
 SPOKEN_STANDING = {
     Standing.PAID: "paid in time",
     Standing.LATE: "paid",
@@ -54,7 +56,10 @@ def money(minor: int, currency: str, *, plain: bool = False) -> str:
 
 def minor_of(text: str, currency: str) -> int:
     """The minor units of an amount that a person typed. Raises ValueError with a sentence."""
-    cleaned = text.strip().replace(",", "").replace(" ", "")
+    written = text.strip()
+    if "," in written and not _GROUPED.fullmatch(written):  # 12,50 is twelve and a half to some: never 1250.
+        raise ValueError("write the amount with a point before the decimals, such as 1250.00")
+    cleaned = written.replace(",", "").replace(" ", "")
     try:
         major = Decimal(cleaned)
     except InvalidOperation:

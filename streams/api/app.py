@@ -55,7 +55,8 @@ def build(
         app.include_router(router)
     app.include_router(_about_the_process(ready), include_in_schema=False)
     if console is not None:
-        app.add_api_route("/", _to_the_console, include_in_schema=False)
+        for path in ("/", "/console"):
+            app.add_api_route(path, _to_the_console, include_in_schema=False)
         app.mount("/console", console)
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to add to it
     return app

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from streams.api.desk import Desk
 from streams.casework.contact import Allowed, Attempt, Refusal
-from streams.errors import Unavailable
+from streams.errors import Misconfigured
 from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.contacts import ContactStore
@@ -48,7 +48,7 @@ async def _desk(request: Request) -> Desk:
 async def _contacts(request: Request) -> ContactStore:
     contacts = (await _rooms(request)).contacts
     if contacts is None:
-        raise Unavailable("no contact store is set up here")
+        raise Misconfigured("no contact store is set up here")
     return contacts
 
 

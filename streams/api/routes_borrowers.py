@@ -18,7 +18,7 @@ from streams.api.reading import StrictRoute
 from streams.api.rooms import TheContacts, TheDesk, TheRooms
 from streams.casework.contact import Attempt, Channel, Kind, Refusal
 from streams.casework.roles import Actor, Role
-from streams.errors import Conflict, NotAllowed, NotFound, Unavailable
+from streams.errors import Conflict, Misconfigured, NotAllowed, NotFound
 from streams.stores.cipher import AddressUnreadable
 from streams.stores.contacts import ContactStore, Put
 from streams.stores.personal import erase_texts
@@ -130,7 +130,7 @@ def erase_contact(token: Borrower, actor: Admin, rooms: TheRooms, contacts: TheC
 def check_contact(body: AttemptBody, _actor: Collector, rooms: TheRooms) -> Response:
     """Judge a contact by every rule that holds for the borrower, at this moment in their time zone. Records nothing."""
     if rooms.check is None:
-        raise Unavailable("no contact rules are set up here")
+        raise Misconfigured("no contact rules are set up here")
     found = rooms.check(Attempt(**dict(body)), rooms.now())
     if not isinstance(found, Refusal):
         return answer(answers.Checked(allowed=True))

@@ -112,8 +112,8 @@ def _log(*, debug: bool) -> None:
 
 
 def _misused(misuse: TyperException) -> int:
-    sentence = misuse.format_message()
-    if "\n" in sentence.strip():  # The help of a group that was called without a command.
+    sentence = misuse.format_message().replace("Value error, ", "")
+    if sentence.lstrip().startswith("Usage:"):  # The help of a group that was called without a command.
         typer.echo(sentence, err=True)
     else:
         context: Any = getattr(misuse, "ctx", None)

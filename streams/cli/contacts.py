@@ -25,7 +25,12 @@ app = typer.Typer(no_args_is_help=True)
 app.command("import")(import_file)
 
 Borrower = Annotated[str, typer.Argument(metavar="BORROWER", help="The borrower's token.")]
-At = Annotated[datetime | None, typer.Option(formats=MOMENTS, help="When (UTC); without it, now.")]
+At = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=MOMENTS, metavar="TIME", help="When: 2026-11-02T21:30:00Z or with an offset; without it, now."
+    ),
+]
 OfChannel = Annotated[Channel | None, typer.Option("--channel", help="Of this channel alone.")]
 BY_HAND = "ews contacts"
 """The source of what is said here."""

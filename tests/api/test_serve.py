@@ -105,7 +105,8 @@ def test_the_process_serves_and_ends_when_it_is_told(
         with httpx.Client(base_url=f"http://127.0.0.1:{at['port']}", timeout=30) as http:
             headers = {"Authorization": f"Bearer {key.strip()}"}
             answers = [
-                http.get(path, headers=headers).status_code for path in ("/v1/me", "/healthz", f"{ROOT}/sign-in", "/")
+                http.get(path, headers=headers).status_code
+                for path in ("/v1/me", "/healthz", f"{ROOT}/sign-in", "/", ROOT)
             ]
             with http.stream("GET", "/v1/events", headers=headers) as stream:
                 lines = stream.iter_lines()
@@ -118,7 +119,7 @@ def test_the_process_serves_and_ends_when_it_is_told(
         process.kill()
         process.stderr.close()
 
-    assert [200, 200, 200, 307] == answers
+    assert [200, 200, 200, 307, 307] == answers
     assert 0 == code
     assert isinstance(drained, list)
     assert key.strip() not in log

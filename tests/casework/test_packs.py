@@ -126,8 +126,8 @@ def test_the_houses_own_pack_stands_beside_the_built_in_ones(house: Path) -> Non
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["defualt"], "no pack of contact rules is called so, did you mean default?"),
-        (["zz"], "no pack of contact rules is called so; there are cn, default, id, in, uk, us"),
+        (["defualt"], "no pack of contact rules is called defualt, did you mean default?"),
+        (["zz"], "no pack of contact rules is called zz; there are cn, default, id, in, uk, us"),
         ([], "no pack of contact rules is named: EWS_CONTACT_PACKS=default is the strictest"),
     ],
 )

@@ -86,6 +86,8 @@ def test_ctrl_c_is_no_error(failing: dict[str, BaseException], capsys: pytest.Ca
         (["topic"], "No such command 'topic'. Did you mean 'topics'?; see `ews --help`"),
         (["topics", "create", "--nix"], "No such option: --nix; see `ews topics create --help`"),
         (["broker", "--port", "high"], "Invalid value for '--port'"),
+        (["notifier", "preview"], "Missing option '--step'. Choose from: upcoming_reminder, overdue_reminder,"),
+        (["notifier", "preview", "--step", "x"], "Invalid value for '--step': 'x' is not one of 'upcoming_reminder'"),
     ],
 )
 def test_misuse_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:

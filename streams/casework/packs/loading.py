@@ -35,7 +35,7 @@ def load_packs(names: Sequence[str], directory: Path | None = None) -> tuple[Pac
     wanted = tuple(dict.fromkeys(names))
     if not wanted:
         raise Misconfigured("no pack of contact rules is named: EWS_CONTACT_PACKS=default is the strictest")
-    unknown = [f"no pack of contact rules is called so{_near(name, known)}" for name in wanted if name not in known]
+    unknown = [f"no pack of contact rules is called {name}{_near(name, known)}" for name in wanted if name not in known]
     if unknown:
         raise Misconfigured("; ".join(unknown))
     return tuple(known[name] for name in wanted)

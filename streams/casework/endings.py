@@ -10,7 +10,7 @@ from streams.casework.following import joins
 from streams.casework.sla import restarted, state_of, stopped
 from streams.casework.standing import assessed
 from streams.errors import Conflict, NotFound
-from streams.stores.case import CaseState, of_case
+from streams.stores.case import CaseState, Pause, of_case
 from streams.stores.work import Judgement
 
 if TYPE_CHECKING:
@@ -49,7 +49,14 @@ def _judge(deed: Deed, episode: Episode, verdict: Verdict) -> None:
 
 
 def close(deed: Deed, action: Close) -> Case:
-    """Settled is an end as by alerts; everything else is closed. A later alert opens a new case."""
+    """Settled is an end as by alerts; everything else is closed. A later alert opens a new case.
+
+    With the case its pauses end, and with them what they say against contacts. So what somebody still has to decide is
+    decided first: an open dispute is no reason to forget it.
+    """
+    undecided = [each for each in (Pause.DISPUTE, Pause.HARDSHIP) if each in deed.case.pauses]
+    if undecided:
+        raise Conflict(f"{' and '.join(undecided)} of the borrower must be decided first: contacts would go on")
     deed.write(action.reason)
     state = CaseState.RESOLVED if action.closed_as == "settled" else CaseState.CLOSED
     return replace(stopped(deed.case), state=state, closed_as=action.closed_as, closed_at=deed.at)

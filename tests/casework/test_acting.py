@@ -248,6 +248,20 @@ def test_a_judgement_tells_the_precision_of_detectors() -> None:
         do(book, "judge", verdict="false_positive", episode_id=open_case(book).case_id)
 
 
+@pytest.mark.parametrize(
+    ("kind", "ends", "how"), [("dispute", "end_dispute", {}), ("hardship", "decide_hardship", {"granted": False})]
+)
+def test_what_is_undecided_is_not_closed_away(kind: str, ends: str, how: dict[str, object]) -> None:
+    """A case that ends says nothing against contacts any more, so a dispute or a request for help is decided first."""
+    asked = do(told(alert(dpd=5)), kind, note="x")
+
+    with pytest.raises(Conflict, match="decided first"):
+        do(asked.book, "close", SUE, hours=1, **{"as": "other"}, reason="x")
+
+    decided = do(asked.book, ends, SUE, hours=2, note="x", **how)
+    assert "other" == do(decided.book, "close", SUE, hours=3, **{"as": "other"}, reason="x").case.closed_as
+
+
 def test_a_case_that_was_closed_can_be_taken_up_again() -> None:
     """Closed by a supervisor it has no clock and no next step; reopened it has both, and the same id."""
     held = do(told(alert(dpd=5)), "hold", until=START + timedelta(days=2), reason="x")

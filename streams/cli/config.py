@@ -31,10 +31,18 @@ def show(*, json: AsJson = False) -> None:
 
 @app.command()
 def check() -> None:
-    """Check the settings and the policy file: exit code 2 and one line that names what is wrong, if anything is.
+    """Check the settings, the policy file, the packs of contact rules and the hard steps.
+
+    Exit code 2 and one line that names what is wrong, if anything is.
 
     Example:
         ews config check && ews worker
     """
-    load_policy(load().policy_file)
+    from streams.bootstrap.cases import ladder_of  # noqa: PLC0415 - only here
+    from streams.casework.packs import load_packs  # noqa: PLC0415 - only here
+
+    settings = load()
+    load_policy(settings.policy_file)
+    load_packs(settings.contact_packs.split(","), settings.contact_packs_dir)
+    ladder_of(settings)
     typer.echo("the settings are in order")

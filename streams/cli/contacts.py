@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from streams.cli.tables import print_json, print_rows
 from streams.errors import Misconfigured, NotFound
 from streams.settings import load
 from streams.stores.cipher import new_key
+
+if TYPE_CHECKING:
+    from streams.stores.contacts import ContactStore
 
 app = typer.Typer(no_args_is_help=True)
 app.command("import")(import_file)
@@ -102,7 +105,7 @@ def opt_out(borrower: Borrower, channel: OfChannel = None, at: At = None, as_jso
     when = _moment(at)
     with contact_store(load()) as store:
         store.opt_out(token_of(borrower), channel, when, source=BY_HAND)
-        _say_opt_outs(borrower, store.opt_outs(borrower), as_json=as_json)
+        _say_opt_outs(borrower, _standing(store, borrower), as_json=as_json)
 
 
 @app.command()
@@ -129,7 +132,7 @@ def consent(  # noqa: PLR0917 - Typer passes them by name
         addresses = store.consent(token_of(borrower), channel, when, source=source)
         if channel is not None and not addresses:
             raise NotFound(f"{borrower} has no address of their own for {channel}: import one with this consent")
-        _say_opt_outs(borrower, store.opt_outs(borrower), as_json=as_json)
+        _say_opt_outs(borrower, _standing(store, borrower), as_json=as_json)
 
 
 @app.command("erase")
@@ -235,6 +238,15 @@ def _nothing(erased_at: datetime | None) -> str:
     if erased_at is not None:
         return f"the borrower was erased on {erased_at:%Y-%m-%d}: nothing is held but opt-outs"
     return "nothing is known of how to reach this borrower: `ews contacts import` adds records"
+
+
+def _standing(store: ContactStore, borrower: str) -> dict[str, datetime]:
+    """Since when a borrower is out of everything, and of each channel that they have not agreed to since."""
+    outs, record = store.opt_outs(borrower), store.record(borrower)
+    if record is None:
+        return outs
+    closed = {channel.value for channel in record.opted_out}
+    return {name: at for name, at in outs.items() if not name or name in closed}
 
 
 def _say_opt_outs(borrower: str, outs: dict[str, datetime], *, as_json: bool) -> None:

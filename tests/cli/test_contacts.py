@@ -139,7 +139,9 @@ def test_an_opt_out_and_a_consent_are_told(capsys: pytest.CaptureFixture[str]) -
     assert {"sms", "all"} == set(ews(capsys, "opt-out", "b-1")["opt_outs"])
     assert "out of everything" in said(capsys, "opt-out", "b-1")
     assert {"sms"} == set(ews(capsys, "consent", "b-1", "--all", "--from", "form F-12")["opt_outs"])
-    ews(capsys, "consent", "b-1", "--channel", "sms", "--from", "call of 2 November")
+    assert {} == ews(capsys, "consent", "b-1", "--channel", "sms", "--from", "call of 2 November")["opt_outs"]
+    earlier = "--channel", "sms", "--from", "letter", "--at", "2026-01-01"
+    assert {} == ews(capsys, "consent", "b-1", *earlier)["opt_outs"]
     assert [None, None] == [a["opted_out_at"] for a in ews(capsys, "show", "b-1")["addresses"]]
     assert "no address of their own for push" in said(
         capsys, "consent", "b-1", "--channel", "push", "--from", "x", code=1

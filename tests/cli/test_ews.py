@@ -119,6 +119,16 @@ def test_a_wrong_policy_is_a_wrong_setting(
     assert capsys.readouterr().err.startswith(f"ews: the policy {file}: detectors.nonsense: no detector is called so")
 
 
+@pytest.mark.parametrize(("name", "value"), [("EWS_CONTACT_PACKS", "uk,nope"), ("EWS_HARD_STEPS", "nope")])
+def test_a_pack_or_hard_step_that_is_none_is_a_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """What `config check` accepts, the notifier, the cases and the API start with, too."""
+    monkeypatch.setenv(name, value)
+    assert 2 == main(["config", "check"])
+    assert "nope" in capsys.readouterr().err
+
+
 def test_an_unknown_setting_stops_every_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

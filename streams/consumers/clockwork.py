@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from streams.casework.assignment import handed_out
-from streams.casework.changes import gather
+from streams.casework.changes import Change, gather
 from streams.casework.sla import tick
 from streams.consumers.waits import Waits
 from streams.errors import Unavailable
@@ -40,6 +40,8 @@ TICK_SECONDS = 10.0
 """How late a pause may end, or a breach be marked; a third of the lease, which each tick renews."""
 CASES_MAX = 200
 """Cases that one transaction moves."""
+EFFECTS = (Change.RESUMED, Change.BREACHED, Change.ASSIGNED)
+"""All that it ever does."""
 
 
 class Clockwork:
@@ -55,6 +57,8 @@ class Clockwork:
         holder: str,
         now: Callable[[], datetime],
     ) -> None:
+        for effect in EFFECTS:
+            metrics.clockwork.labels(effect)  # From 0 on: a rate is seen from the first one.
         self._dues = dues
         self._leases = leases
         self._ladder = ladder

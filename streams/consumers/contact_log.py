@@ -46,6 +46,8 @@ class ContactKeeper:
     name = CONSUMER
 
     def __init__(self, log: ContactLog, store: ContactStore, metrics: Metrics, *, now: Callable[[], datetime]) -> None:
+        for model in (*CONTACTS, events.ContactOptedOut):
+            metrics.contact_facts.labels(_fact(model))  # From 0 on: a rate is seen from the first one.
         self._log = log
         self._store = store
         self._metrics = metrics
@@ -65,7 +67,7 @@ class ContactKeeper:
             for event in batch.facts:
                 if isinstance(event, CONTACTS):
                     note(connection, contact_of(event, self._now()), event.source)
-        for fact, number in Counter(_name(event) for event in batch.facts).items():
+        for fact, number in Counter(_fact(type(event)) for event in batch.facts).items():
             self._metrics.contact_facts.labels(fact).inc(number)
 
     def _opt_out(self, event: events.ContactOptedOut) -> None:
@@ -89,7 +91,7 @@ def contact_of(event: Event, now: datetime) -> PastContact:
     )
 
 
-def _name(event: Event) -> str:
+def _fact(model: type[Event]) -> str:
     """`attempted` of `ews.contact.attempted.v1`."""
-    name: str = type(event).model_fields["type"].default.split(".")[2]
+    name: str = model.model_fields["type"].default.split(".")[2]
     return name

@@ -18,6 +18,7 @@ from streams.casework.contact import Allowed, Attempt, Channel, PastContact, Ref
 from streams.casework.contact_rules import check
 from streams.casework.figures import read
 from streams.casework.outreach import UNABLE, StepName
+from streams.casework.packs import HOUSE as HOUSE_RULES
 from streams.casework.packs import packs_for
 from streams.consumers.channels.channel import STAFF, Parcel
 from streams.consumers.gathering import Gathering
@@ -127,6 +128,8 @@ class ContactPolicy:
     def __init__(
         self, grounds: Grounds, borrowers: BorrowerMessages, metrics: Metrics, *, now: Callable[[], datetime]
     ) -> None:
+        for rule in HOUSE_RULES:
+            metrics.contact_refusals.labels(rule)  # From 0 on: a rate is seen from the first refusal.
         self._grounds = grounds
         self._borrowers = borrowers
         self._metrics = metrics

@@ -38,6 +38,7 @@ AHEAD_MAX = timedelta(days=1)
 """What lies further ahead is a dead letter of the workers, so it is no payment here either."""
 UNKNOWN_ZONE = "UTC"
 """Where a loan is taken to be whose opening is no longer in the topic."""
+KEPT, REOPENED = "kept", "reopened"
 NUL = "\x00"
 NO_CURRENCY = ""
 """Of a payment of which only the return was told."""
@@ -64,6 +65,8 @@ class PromiseKeeper:
     name = CONSUMER
 
     def __init__(self, store: PromiseStore, ladder: Ladder, metrics: Metrics, *, now: Callable[[], datetime]) -> None:
+        for end in (KEPT, REOPENED):
+            metrics.promises.labels(end)  # From 0 on: a rate is seen from the first one.
         self._store = store
         self._ladder = ladder
         self._metrics = metrics
@@ -209,4 +212,4 @@ def _loan(fact: Fact) -> LoanKey:
 
 
 def _end(state: PromiseState) -> str:
-    return "kept" if state is PromiseState.KEPT else "reopened"
+    return KEPT if state is PromiseState.KEPT else REOPENED

@@ -19,7 +19,8 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from schemas.topics import partition_of
+from schemas.events import Topic
+from schemas.topics import ALERT_OUTCOMES, partition_of
 from streams.consumers.waits import Waits
 from streams.errors import Unavailable
 from streams.kafka.connection import connection, topic_name
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+PUBLISHED = (Topic.REPAYMENTS, Topic.CONTACTS, ALERT_OUTCOMES)
+"""The topics that our own events go to."""
 BATCH_ROWS = 500
 """Rows that are read at a time; those of different keys are in flight together."""
 POLL_SECONDS = 0.5
@@ -71,6 +74,8 @@ class Relay:
         holder: str,
         now: Callable[[], datetime],
     ) -> None:
+        for topic in PUBLISHED:
+            metrics.outbox_published.labels(topic)  # From 0 on: a rate is seen from the first event.
         self._settings = settings
         self._outbox = outbox
         self._leases = leases

@@ -19,12 +19,17 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from dashboards.check import Empty, check_dashboard
+from schemas.codec import encode
+from schemas.outcomes import AlertOutcome
+from schemas.topics import ALERT_OUTCOMES
 from streams import clock
 from streams.history.files import read_events
 from streams.history.simulator import Plan, simulate
 from streams.kafka.topics import create_topics
+from streams.kafka.writing import write
 from streams.local.loader import load
 from streams.settings import Settings
+from streams.stores.cipher import new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +42,26 @@ EWS = (sys.executable, "-c", "import sys; from streams.cli import main; sys.exit
 WAIT_SECONDS = 120.0
 
 
+JUDGED = AlertOutcome.model_validate(
+    {
+        "specversion": "1.0",
+        "id": "o-1",
+        "source": "tests",
+        "subject": "b-1",
+        "time": "2025-01-02T00:00:00Z",
+        "data": {
+            "alert_id": "0e6a3f2e-58c9-5c0b-8d3c-6a7d1f6b9e21",
+            "episode_id": "0e6a3f2e-58c9-5c0b-8d3c-6a7d1f6b9e22",
+            "detector": "income_drop",
+            "borrower": "b-1",
+            "outcome": "confirmed_risk",
+            "decided_at": "2025-01-02T00:00:00Z",
+            "by": "c-1",
+        },
+    }
+)
+
+
 def free_port() -> int:
     """A port of loopback that nobody uses now."""
     with socket.socket() as probe:
@@ -47,8 +72,8 @@ def free_port() -> int:
 
 @pytest.fixture
 def ports() -> list[int]:
-    """Where the processes will serve their metrics."""
-    return [free_port() for _ in range(3)]
+    """Where the four processes will serve their metrics; the last one is where the API listens."""
+    return [free_port() for _ in range(5)]
 
 
 @pytest.fixture
@@ -58,7 +83,7 @@ def prometheus(ports: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     config = {
         "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
         "scrape_configs": [
-            {"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
+            {"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports[:4]]}]}
         ],
     }
     folder = tmp_path / "prometheus"
@@ -74,7 +99,7 @@ def prometheus(ports: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_path: Path) -> Iterator[str]:
-    """A worker, a case creator and a notifier that work through a portfolio while Prometheus already watches them.
+    """A worker, a case creator, a notifier and the API on a portfolio, while Prometheus already watches them.
 
     A rate needs a sample from before: what had been done when the first scrape came would show as nothing at all.
     """
@@ -87,14 +112,22 @@ def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_pat
         "EWS_DATABASE_URL": f"sqlite:///{tmp_path / 'cases.db'}",
         "EWS_CONTACTS_URL": f"sqlite:///{tmp_path / 'contacts.db'}",
     }  # fmt: skip
+    asyncio.run(write(settings, ALERT_OUTCOMES, [("b-1", encode(JUDGED))]))
     until = datetime.fromtimestamp(loaded.last_ms / 1000, UTC).isoformat()
     commands = {
         ("cases", "serve"): {},
-        ("notifier",): {"EWS_OUTBOX_DIR": str(tmp_path / "outbox")},
+        ("notifier",): {
+            "EWS_OUTBOX_DIR": str(tmp_path / "outbox"),
+            "EWS_BORROWER_CHANNELS": "sms",
+            "EWS_SMS_URL": "http://127.0.0.1:9/",
+            "EWS_PROVIDER_TOKEN": "t",
+            "EWS_CONTACTS_KEY": new_key(),
+        },
+        ("api", "serve"): {"EWS_API_PORT": str(ports[4])},
         ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
     }
     with contextlib.ExitStack() as stack:
-        for port, (command, own) in zip(ports, commands.items(), strict=True):
+        for port, (command, own) in zip(ports[:4], commands.items(), strict=True):
             environment = {**os.environ, **shared, **own, "EWS_METRICS_PORT": str(port)}
             log = stack.enter_context((tmp_path / f"{command[0]}.log").open("wb"))
             process = subprocess.Popen([*EWS, *command], env=environment, stderr=log, stdout=log)
@@ -123,11 +156,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.usefixtures("docker")
-def test_every_expression_returns_data_from_the_running_product(running: str) -> None:
-    """No panel stays empty while a small portfolio with late and malformed events is worked through."""
+def test_every_expression_returns_data_from_the_running_product(running: str, ports: list[int]) -> None:
+    """No panel stays empty while a small portfolio is worked through, an alert was judged and the API is asked."""
     deadline, empty = clock.monotonic() + WAIT_SECONDS, [Empty(None, "not asked yet")]  # type: ignore[arg-type]
     while empty and clock.monotonic() < deadline:
         time.sleep(0.5)  # between two scrapes; the deadline ends it
         with contextlib.suppress(httpx.TransportError):  # Not up yet.
+            httpx.get(f"http://127.0.0.1:{ports[4]}/v1/me")  # Without a key: that is answered and counted as well.
             empty = check_dashboard(running, window="2m")
     assert empty == []

@@ -10,6 +10,7 @@ from faust.topics import Topic
 
 from schemas.events import Topic as EventTopic
 from schemas.topics import POLICIES
+from streams.agents.clients import AIOKAFKA
 from streams.agents.exits import leave_on
 from streams.agents.feeds import Feeds, NoFeeds
 from streams.agents.gauges import Gauges
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from faust.types import EventT, Message, StreamT
     from mode import ServiceT
 
+    from streams.agents.clients import Clients
     from streams.agents.lanes import LaneFactory
     from streams.agents.owned import OwnedLane
     from streams.agents.policies import Book
@@ -75,6 +77,8 @@ class WorkerApp(App):
         metrics: Metrics,
         book: Book | None = None,
         stage: Stage = BORROWERS,
+        *,
+        clients: Clients = AIOKAFKA,
     ) -> None:
         group = group_id(settings, stage)
         super().__init__(
@@ -98,7 +102,8 @@ class WorkerApp(App):
         )
         self.connection = connection(settings)
         self.instance_id = settings.instance_id
-        self.lanes = _Assembly(settings, stage, metrics, self.connection).lanes(factory, book)
+        self.clients = clients
+        self.lanes = Assembly(settings, stage, metrics, self.connection, clients).lanes(factory, book)
         self.transport = Transport(self.conf.broker_consumer, self)
         self._declare(settings, stage)
 
@@ -142,17 +147,20 @@ def group_id(settings: Settings, stage: Stage = BORROWERS) -> str:
     return (f"{settings.app}-{prefix}" if prefix else settings.app) + stage.suffix
 
 
-class _Assembly:
+class Assembly:
     """Puts the lanes of a stage together with what they read by themselves."""
 
-    def __init__(self, settings: Settings, stage: Stage, metrics: Metrics, options: dict[str, Any]) -> None:
+    def __init__(
+        self, settings: Settings, stage: Stage, metrics: Metrics, options: dict[str, Any], clients: Clients = AIOKAFKA
+    ) -> None:
+        self._clients = clients
         self._settings = settings
         self._stage = stage
         self._metrics = metrics
         self._options = options
         self._sources = source_names(self._topic, stage.sources)
         self._ends = Ends(
-            options, [*self._sources.values(), *map(self._topic, (stage.state, EventTopic.FEEDS, POLICIES))]
+            options, [*self._sources.values(), *map(self._topic, (stage.state, EventTopic.FEEDS, POLICIES))], clients
         )
 
     def _topic(self, name: str) -> str:
@@ -171,6 +179,7 @@ class _Assembly:
                 self._topic(self._stage.state),
                 self._ends,
                 lambda records: lanes.recovering(records),  # noqa: PLW0108 - it is bound below
+                self._clients,
             ),
             feeds=self._feeds(lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
             policies=self._policies(book, lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
@@ -188,15 +197,18 @@ class _Assembly:
             topic=self._topic,
             agent=AGENT,
             stage=self._stage,
+            clients=self._clients,
         )
 
     def _feeds(self, on_news: Callable[[], None]) -> Feeds | NoFeeds:
         if not self._stage.heartbeats:
             return NoFeeds()
-        return Feeds(self._options, self._topic(EventTopic.FEEDS), self._ends, on_news)
+        return Feeds(self._options, self._topic(EventTopic.FEEDS), self._ends, on_news, self._clients)
 
     def _policies(self, book: Book | None, on_news: Callable[[], None]) -> Policies | None:
         if book is None:
             return None
         topic, on_ignored = self._topic(POLICIES), self._metrics.policies_ignored.inc
-        return Policies(self._options, topic, self._ends, book, on_news=on_news, on_ignored=on_ignored)
+        return Policies(
+            self._options, topic, self._ends, book, on_news=on_news, on_ignored=on_ignored, clients=self._clients
+        )

@@ -8,13 +8,15 @@ from bisect import bisect_left
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.agents.clients import AIOKAFKA
 from streams.agents.exits import leave_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from streams.agents.clients import Clients
     from streams.agents.recovery import Ends
     from streams.engine.drain import SourceRecord
 
@@ -43,8 +45,16 @@ class NoFeeds:
 class Feeds:
     """The one partition of `feeds`, from the lowest position that an owned lane needed so far, kept up to date."""
 
-    def __init__(self, connection: Mapping[str, Any], topic: str, ends: Ends, on_news: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        topic: str,
+        ends: Ends,
+        on_news: Callable[[], None],
+        clients: Clients = AIOKAFKA,
+    ) -> None:
         self._connection = connection
+        self._clients = clients
         self._ends = ends
         self._partition = TopicPartition(topic, 0)
         self._on_news = on_news
@@ -60,7 +70,7 @@ class Feeds:
 
     async def start(self) -> None:
         """Connects."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = self._clients.consumer(
             **self._connection, isolation_level="read_committed", fetch_max_wait_ms=500, enable_auto_commit=False
         )
         await self._consumer.start()

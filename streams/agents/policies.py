@@ -7,14 +7,16 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from streams.agents.clients import AIOKAFKA
 from streams.agents.exits import leave_on
 from streams.errors import Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from streams.agents.clients import Clients
     from streams.agents.recovery import Ends
 
 log = structlog.get_logger(__name__)
@@ -43,8 +45,10 @@ class Policies:
         *,
         on_news: Callable[[], None],
         on_ignored: Callable[[], None],
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._connection = connection
+        self._clients = clients
         self._partition = TopicPartition(topic, 0)
         self._ends = ends
         self._book = book
@@ -60,7 +64,7 @@ class Policies:
 
     async def start(self) -> None:
         """Connects."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = self._clients.consumer(
             **self._connection, isolation_level="read_committed", fetch_max_wait_ms=500, enable_auto_commit=False
         )
         await self._consumer.start()

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery
+
+from streams.agents.clients import AIOKAFKA
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Mapping
 
     from faust.types import TP
+
+    from streams.agents.clients import Clients
 
     States = dict[bytes, bytes]
 
@@ -27,14 +31,15 @@ FETCH_BYTES = 8 * 2**20
 class Ends:
     """Where partitions begin and end, asked on a connection of its own: behind a waiting fetch it would wait too."""
 
-    def __init__(self, connection: Mapping[str, Any], names: Iterable[str]) -> None:
+    def __init__(self, connection: Mapping[str, Any], names: Iterable[str], clients: Clients = AIOKAFKA) -> None:
         self._connection = connection
+        self._clients = clients
         self._names = names
         self._consumer: Any = None
 
     async def start(self) -> None:
         """Connects, before there is anything to ask: it takes as long as joining the group."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = self._clients.consumer(
             **self._connection, isolation_level="read_committed", enable_auto_commit=False, request_timeout_ms=10_000
         )
         await self._consumer.start()
@@ -56,9 +61,15 @@ class ChangelogReader:
     """Reads partitions of the changelog from their beginning to their last stable offset, without a group."""
 
     def __init__(
-        self, connection: Mapping[str, Any], topic: str, ends: Ends, on_records: Callable[[int], None]
+        self,
+        connection: Mapping[str, Any],
+        topic: str,
+        ends: Ends,
+        on_records: Callable[[int], None],
+        clients: Clients = AIOKAFKA,
     ) -> None:
         self._connection = connection
+        self._clients = clients
         self.topic = topic
         self._ends = ends
         self._on_records = on_records
@@ -66,7 +77,7 @@ class ChangelogReader:
 
     async def start(self) -> None:
         """Connects, before there is anything to read: it takes as long as joining the group."""
-        self._consumer = AIOKafkaConsumer(
+        self._consumer = self._clients.consumer(
             **self._connection,
             isolation_level="read_committed",
             enable_auto_commit=False,

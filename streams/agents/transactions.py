@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
 from aiokafka.producer import sender
 
 from schemas import topics
 from streams import clock
+from streams.agents.clients import AIOKAFKA
 from streams.agents.exits import Exit, leave, leave_on
 from streams.agents.stage import BORROWERS
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from aiokafka.producer.message_accumulator import BatchBuilder
 
+    from streams.agents.clients import Clients
     from streams.agents.stage import Stage
     from streams.engine.drain import Effects
 
@@ -52,7 +54,9 @@ class LaneProducer:
         topic: Callable[[str], str],
         agent: str,
         stage: Stage = BORROWERS,
+        clients: Clients = AIOKAFKA,
     ) -> None:
+        self._clients = clients
         self._stage = stage
         self.group = group
         self.partition = partition
@@ -63,7 +67,7 @@ class LaneProducer:
 
     async def start(self) -> None:
         """Aborts what a dead owner left open, fences a paused one, and learns where the topics are."""
-        self._producer = AIOKafkaProducer(
+        self._producer = self._clients.producer(
             **self._connection,
             transactional_id=self._transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,

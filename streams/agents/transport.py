@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -22,6 +22,8 @@ from streams.agents.exits import Exit, leave, leave_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from aiokafka import AIOKafkaConsumer
 
     from streams.agents.app import WorkerApp
     from streams.agents.lanes import Lanes
@@ -50,7 +52,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust hard-wires fetch_max_wait_ms and read_uncommitted, and knows no connection options but its own.
         app = self.app
         self._assignor = app.assignor
-        return AIOKafkaConsumer(
+        return app.clients.consumer(
             **app.connection,
             client_id=app.conf.id,
             group_id=app.conf.id,

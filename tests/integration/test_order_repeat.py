@@ -98,12 +98,18 @@ class System:
             return [r for n in range(PARTITIONS) async for r in (await reader.open(n)).records()]
 
     async def done(self) -> None:
-        """Wait until every source record is applied, and time has come to its end in every lane."""
+        """Wait until every source record is applied, time has come to its end in every lane, and the worker is up.
+
+        The one before it may have done all that there was. Asked to stop while it still imports, Python itself ends.
+        """
         await self.applied(self.total)
         deadline = clock.monotonic() + 60
-        while await self._ends() != {self.until_ms}:
+        while await self._ends() != {self.until_ms} or b"worker.recovered" not in self._log():
             assert clock.monotonic() < deadline, "time did not come to its end"
             await asyncio.sleep(0.1)
+
+    def _log(self) -> bytes:
+        return (self.folder / f"worker-{len(self._processes) - 1}.log").read_bytes()
 
     async def _ends(self) -> set[int]:
         last = {record.partition: orjson.loads(record.value)["steps"] for record in await self.read(ORDER)}

@@ -125,12 +125,16 @@ class System:
         )
 
     async def done(self) -> None:
-        """Wait until all is applied and time has come to its end."""
+        """Wait until all is applied, time has come to its end, and the latest worker is up.
+
+        The one before it may have done all that there was. Asked to stop while it still imports, Python itself ends.
+        """
         await self.applied(1, 400)
         await self.until(
             lambda steps: all(max(s[1] for s in own if s[0] == "tick") == self.until_ms for own in steps.values()),
             "time has come to its end",
         )
+        await self.until(lambda _: b"worker.recovered" in self.log(), "the latest worker is up")
 
 
 def _applied(steps: dict[int, list[list[Any]]]) -> int:

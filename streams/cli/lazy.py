@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
+from streams.errors import Misconfigured
+
 
 class Row(NamedTuple):
     """A command: its name, its module in `streams.cli`, what it does in one line."""
@@ -45,6 +47,9 @@ COMMANDS = (
 )
 """Every command, in the order that `ews --help` shows them."""
 
+EXTRAS = {"numpy": "backtest", "matplotlib": "backtest"}
+"""Packages that only an extra of pyproject.toml brings, and its name."""
+
 
 class LazyGroup(TyperGroup):
     """The group of all commands. It knows their names and help by the table, and imports the one that is called."""
@@ -68,7 +73,15 @@ class LazyGroup(TyperGroup):
 
 
 def _loaded(row: Row) -> Any:
-    module = importlib.import_module(f"streams.cli.{row.module}")
+    try:
+        module = importlib.import_module(f"streams.cli.{row.module}")
+    except ModuleNotFoundError as missing:
+        extra = EXTRAS.get((missing.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise Misconfigured(
+            f"`ews {row.name}` needs {missing.name}: uv pip install 'delinquency-early-warning[{extra}]'"
+        ) from missing
     holder = typer.Typer(add_completion=False, rich_markup_mode=None)
     group = getattr(module, "app", None)
     if group is None:

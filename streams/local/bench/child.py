@@ -1,0 +1,112 @@
+"""A variant's process: what it reports, what it costs, how it ends.
+
+It prints two lines of JSON, `{"what": "began" | "seen", "at_ns": ..., "cpu_seconds": ..., "events": ...}`: when it is
+warm (a fifth of the events is done) and when it has done all. What else it prints is left aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import resource
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import orjson
+
+from streams import clock
+from streams.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+POLL_SECONDS = 0.2
+END_SECONDS_MAX = 20
+
+
+class Report(NamedTuple):
+    """A line of a variant's process."""
+
+    what: str
+    at_ns: int
+    cpu_seconds: float
+    events: int
+    """How many it has done so far."""
+
+
+class Child:
+    """A running variant; a context manager that kills it. What it writes it writes into `directory`."""
+
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], directory: Path) -> None:
+        self.name = name
+        self._directory = directory
+        self._log = directory / "stderr.log"
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                command, env=dict(env), cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+            )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait(END_SECONDS_MAX)
+
+    def report(self, what: str, seconds_max: float) -> Report:
+        """The next line of this kind. Raises Unavailable if the process ends without it, or takes too long."""
+        deadline = clock.monotonic() + seconds_max
+        while clock.monotonic() < deadline:
+            with contextlib.suppress(queue.Empty):
+                if (report := self._reports.get(timeout=POLL_SECONDS)).what == what:
+                    return report
+                continue
+            if self._process.poll() is not None and self._reports.empty():
+                raise Unavailable(f"{self.name} ended with exit code {self._process.returncode}: {self._complaint()}")
+        raise Unavailable(f"{self.name} had not {what} after {seconds_max:.0f} s: {self._complaint()}")
+
+    def require_running(self) -> None:
+        """Raises Unavailable if it has ended."""
+        if self._process.poll() is not None:
+            raise Unavailable(f"{self.name} ended with exit code {self._process.returncode}: {self._complaint()}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """The most memory that it held so far; where the system has no /proc, the most of all children that ended."""
+        with contextlib.suppress(OSError, StopIteration), open(f"/proc/{self._process.pid}/status") as status:  # noqa: PTH123 - not a file
+            return peak(status.read())
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if (report := parse(line)) is not None:
+                self._reports.put(report)
+
+    def _complaint(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        errors = [line for line in lines if "rror" in line or "xception" in line]
+        return (errors or lines or ["no word in its log"])[-1].strip()[:300]
+
+
+def parse(line: bytes) -> Report | None:
+    """A line that a variant printed; None if it is not one of ours."""
+    try:
+        said = orjson.loads(line)
+        return Report(said["what"], int(said["at_ns"]), float(said["cpu_seconds"]), int(said["events"]))
+    except (orjson.JSONDecodeError, TypeError, KeyError, ValueError):
+        return None
+
+
+def peak(status: str) -> int:
+    """The largest resident set in bytes, from Linux's /proc/PID/status."""
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))

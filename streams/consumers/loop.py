@@ -32,6 +32,7 @@ from streams.consumers.alerts import read_alert
 from streams.consumers.dead_letters import DeadLetters
 from streams.errors import Misconfigured, Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import NOT_ALLOWED, refusal
 from streams.stores.offsets import OffsetMovedError
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ def _numbers(partitions: Sequence[TopicPartition]) -> list[int]:
 async def _started(consumer: AIOKafkaConsumer, settings: Settings) -> None:
     try:
         await consumer.start()
+    except NOT_ALLOWED as refused:
+        raise refusal(refused) from refused
     except (KafkaError, OSError) as away:
         raise Unavailable(
             f"Kafka at {settings.bootstrap_servers} cannot be reached ({type(away).__name__}): "

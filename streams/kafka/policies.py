@@ -12,6 +12,7 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from schemas.topics import POLICIES
 from streams.errors import Rejected, Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import NOT_ALLOWED, refusal
 from streams.kafka.reading import reading
 from streams.kafka.topics import partition_counts
 
@@ -54,6 +55,8 @@ async def writing(settings: Settings) -> AsyncIterator[Write]:
     except (ProducerFenced, InvalidProducerEpoch) as fenced:
         asyncio.get_running_loop().set_exception_handler(_without_fenced)
         raise Rejected("another `ews policies apply` was started meanwhile: look at what it did, try again") from fenced
+    except NOT_ALLOWED as refused:
+        raise refusal(refused) from refused
     except (KafkaError, OSError) as away:
         raise Unavailable(f"Kafka does not answer ({type(away).__name__}): try again") from away
     finally:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from streams import clock
 from streams.errors import Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import NOT_ALLOWED, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -132,5 +133,7 @@ def _answering() -> Iterator[None]:
         yield
     except OffsetOutOfRangeError as gone:
         raise Unavailable("records were deleted by retention while they were read: start again") from gone
+    except NOT_ALLOWED as refused:
+        raise refusal(refused) from refused
     except (KafkaError, OSError) as away:
         raise Unavailable(f"Kafka does not answer any more ({type(away).__name__}): start again") from away

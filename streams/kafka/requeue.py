@@ -27,6 +27,7 @@ from schemas.topics import DEAD_LETTERS, LAYOUTS, partition_of
 from streams import clock
 from streams.errors import Rejected, Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import NOT_ALLOWED, refusal
 from streams.kafka.letters import REQUEUED, RETURNABLE, letters, marks
 from streams.kafka.topics import partition_counts
 
@@ -231,5 +232,7 @@ def _answering() -> Iterator[None]:
         raise Rejected("another requeue was started meanwhile: that one goes on, this one ends here") from fenced
     except (MessageSizeTooLargeError, RecordListTooLargeError) as large:
         raise Rejected("Kafka refuses a letter as too large for its topic: nothing of these was sent") from large
+    except NOT_ALLOWED as refused:
+        raise refusal(refused) from refused
     except (KafkaError, OSError) as away:
         raise Unavailable(f"Kafka does not take the letters ({type(away).__name__}): start again") from away

@@ -15,6 +15,7 @@ from schemas.topics import LAYOUTS
 from streams import clock
 from streams.errors import Misconfigured, Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import why_not
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
@@ -47,7 +48,7 @@ async def create_topics(settings: Settings) -> list[str]:
 
     Raises Unavailable, and Misconfigured when the cluster refuses one (too few brokers for the replication, no right).
     """
-    async with _admin(settings) as admin:
+    async with administering(settings) as admin:
         wanted = {topic_name(settings, layout.name): layout for layout in LAYOUTS.values()}
         there = await _described(admin, wanted)
         missing = [_new_topic(name, layout, settings) for name, layout in wanted.items() if name not in there]
@@ -67,7 +68,7 @@ async def check_topics(settings: Settings, bare_names: Iterable[str] | None = No
     """What is wrong with the topics (all, or those named), a sentence each; none if all is well. Raises Unavailable."""
     layouts = [LAYOUTS[name] for name in (LAYOUTS if bare_names is None else bare_names)]
     names = [topic_name(settings, layout.name) for layout in layouts]
-    async with _admin(settings) as admin:
+    async with administering(settings) as admin:
         there = await _described(admin, names)
         configs = await _configs(admin, there)
     return [
@@ -87,7 +88,7 @@ async def require_topics(settings: Settings, bare_names: Iterable[str] | None = 
 async def partition_counts(settings: Settings, bare_names: Iterable[str]) -> dict[str, int]:
     """How many partitions each of these topics has. Raises Misconfigured for a missing one, or Unavailable."""
     names = {topic_name(settings, bare): bare for bare in bare_names}
-    async with _admin(settings) as admin:
+    async with administering(settings) as admin:
         there = await _described(admin, names)
     if missing := sorted(names.keys() - there.keys()):
         raise Misconfigured(
@@ -98,8 +99,8 @@ async def partition_counts(settings: Settings, bare_names: Iterable[str]) -> dic
 
 
 @contextlib.asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A started admin client. What goes wrong while it is used, time included, is Unavailable."""
+async def administering(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client. What goes wrong while it is used, time included, is Unavailable or Misconfigured."""
     admin = AIOKafkaAdminClient(
         **connection(settings), client_id=f"{settings.app}-topics", request_timeout_ms=int(ANSWER_SECONDS_MAX * 1000)
     )
@@ -108,27 +109,9 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
         yield admin
     except (KafkaError, OSError, TimeoutError) as failed:
-        raise Unavailable(await _why(settings, failed)) from failed
+        raise await why_not(settings, failed) from failed
     finally:
         await admin.close()
-
-
-async def _why(settings: Settings, failed: Exception) -> str:
-    """Tells a cluster that is not there from one that will not talk to us: aiokafka says the same of both."""
-    servers = settings.bootstrap_servers
-    for server in servers.split(","):
-        host, _, port = server.rpartition(":")
-        try:
-            async with asyncio.timeout(1):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except (OSError, TimeoutError):
-            continue
-        writer.close()
-        return (
-            f"Kafka at {servers} does not talk to us ({type(failed).__name__}): "
-            f"look at EWS_SECURITY_PROTOCOL (now {settings.security_protocol}), EWS_SASL_... and EWS_SSL_..."
-        )
-    return f"Kafka at {servers} cannot be reached: start it (`ews broker` has one) or set EWS_BOOTSTRAP_SERVERS"
 
 
 def _new_topic(name: str, layout: TopicLayout, settings: Settings) -> NewTopic:
@@ -174,7 +157,9 @@ def _mistakes(
     name: str, layout: TopicLayout, settings: Settings, found: _Found | None, config: Mapping[str, str]
 ) -> list[str]:
     if found is None:
-        return [f"the topic {name} is missing: run `ews topics create`"]
+        # To a user without rights the cluster shows nothing.
+        unseen = "" if settings.security_protocol == "PLAINTEXT" else ", or let this user see it (`ews topics acls`)"
+        return [f"the topic {name} is missing: run `ews topics create`{unseen}"]
     mistakes = []
     if found.partitions != (wanted := _partitions(layout, settings)):
         mistakes.append(f"the topic {name} has {found.partitions} partitions, not {wanted} as EWS_PARTITIONS says")

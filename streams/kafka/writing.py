@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from schemas.topics import partition_of
 from streams.errors import Rejected, Unavailable
 from streams.kafka.connection import connection, topic_name
+from streams.kafka.diagnosis import NOT_ALLOWED, refusal
 from streams.kafka.topics import partition_counts
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ async def write(settings: Settings, bare: str, records: Sequence[tuple[str, byte
             places.append(f"{bare}/{sent.partition}/{sent.offset}")
     except MessageSizeTooLargeError as large:
         raise Rejected(f"Kafka refuses the record as too large for {bare}") from large
+    except NOT_ALLOWED as refused:
+        raise refusal(refused) from refused
     except (KafkaError, OSError) as away:
         raise Unavailable(f"Kafka does not take the record ({type(away).__name__}): try again") from away
     finally:

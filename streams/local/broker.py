@@ -22,7 +22,7 @@ from streams.errors import Misconfigured, Unavailable
 from streams.local import guard, jars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -49,9 +49,9 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listeners=CONTROLLER://{host}:{controller_port},{listeners}
+advertised.listeners={listeners}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 auto.create.topics.enable=false
@@ -78,14 +78,30 @@ def _quiet(_line: str) -> None:
 class LocalBroker:
     """A broker in a directory of its own; a context manager. Blocking: from a coroutine, use `asyncio.to_thread`.
 
-    `port` 0 takes a free one. `say` hears a line for a person when something takes long.
+    `port` 0 takes a free one. `say` hears a line for a person when something takes long. `listeners` are more places to
+    listen at, on free ports: a name and Kafka's security protocol each. `properties` are added to the broker's own, and
+    `format_arguments` to the formatting of its storage (users of SCRAM are made there).
     """
 
-    def __init__(self, directory: Path, port: int = 0, *, say: Callable[[str], None] = _quiet) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        port: int = 0,
+        *,
+        say: Callable[[str], None] = _quiet,
+        listeners: Mapping[str, str] | None = None,
+        properties: Mapping[str, str] | None = None,
+        format_arguments: Sequence[str] = (),
+    ) -> None:
         self.directory = directory.absolute()
         self.port = port
+        self.ports: dict[str, int] = {}
+        """The port of each further listener, by its name."""
         self._wanted_port = port
         self._say = say
+        self._listeners = dict(listeners or {})
+        self._more_properties = dict(properties or {})
+        self._format_arguments = tuple(format_arguments)
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -151,16 +167,25 @@ class LocalBroker:
         raise Unavailable(f"Apache Kafka did not start: {_complaint(self._log_end())}; its log is {self.log_file}")
 
     def _configure(self) -> None:
-        with _free_ports(self._wanted_port, 0) as (port, controller_port):
+        with _free_ports(self._wanted_port, 0, *(0 for _ in self._listeners)) as (port, controller_port, *more):
             self.port = port
-        text = _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, data=self._data)
-        self._properties.write_text(text)
+            self.ports = dict(zip(self._listeners, more, strict=True))
+        text = _PROPERTIES.format(
+            host=HOST,
+            controller_port=controller_port,
+            data=self._data,
+            listeners=",".join(f"{name}://{HOST}:{at}" for name, at in {"PLAINTEXT": port, **self.ports}.items()),
+            protocols="".join(f",{name}:{protocol}" for name, protocol in self._listeners.items()),
+        )
+        added = "".join(f"{name}={value}\n" for name, value in self._more_properties.items())
+        self._properties.touch(mode=0o600)  # What is added may hold passwords.
+        self._properties.write_text(text + added)
 
     def _format(self, java: tuple[str, ...]) -> None:
         if (self._data / "meta.properties").exists():
             return
         arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties))
-        command = (java[0], *_JAVA_START_FAST, *java[1:], *arguments)
+        command = (java[0], *_JAVA_START_FAST, *java[1:], *arguments, *self._format_arguments)
         with self.log_file.open("ab") as log:
             subprocess.run(command, stdout=log, stderr=log, check=False, timeout=READY_SECONDS_MAX)  # noqa: S603
 

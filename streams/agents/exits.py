@@ -50,6 +50,12 @@ class Exit(IntEnum):
     """The states could not be read back."""
 
 
+FINAL = frozenset(
+    {Exit.MISCONFIGURED, Exit.DEAD_LETTER_LIMIT, Exit.RECORD_TOO_LARGE, Exit.LANE_INCOMPLETE, Exit.LOG_CHANGED}
+)
+"""After these a restart would end in the same way: a person must look first."""
+
+
 def leave(code: Exit, reason: str, **facts: Any) -> NoReturn:
     """Ends the process now: no clean-up, no flush, no commit. `facts` must hold no person."""
     log.critical("worker.exit", code=int(code), exit=code.name.lower(), reason=reason, **facts)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from streams.agents.app import WorkerApp
 from streams.agents.stage import BORROWERS, PORTFOLIO, Stage
 from streams.agents.worker import run_worker
 from streams.bootstrap.logs import log_as_json
 from streams.bootstrap.policy_book import load_book, rules_in
+from streams.bootstrap.supervisor import Supervisor
 from streams.engine.lane import Lane, LaneSettings
 from streams.engine.portfolio.lane import PortfolioLane
 from streams.metrics import Metrics
@@ -34,8 +36,26 @@ def run(settings: Settings, factory: LaneFactory | None = None, stage: Stage = B
     if factory is not None:
         return asyncio.run(run_worker(settings, factory, Metrics.of_process(), stage=stage))
     book = load_book(settings.policy_file)
-    logic = portfolio_factory(settings, book) if stage is PORTFOLIO else lane_factory(settings, book)
-    return asyncio.run(run_worker(settings, logic, Metrics.of_process(), book, stage))
+    return asyncio.run(run_worker(settings, _logic(settings, book, stage), Metrics.of_process(), book, stage))
+
+
+def run_supervised(settings: Settings, factory: LaneFactory | None = None, stage: Stage = BORROWERS) -> int:
+    """The same in a child that is started again whenever it dies, until a signal or a reason that a restart keeps."""
+    log_as_json()
+    # A bad policy is refused before there is a child. All that the making of an app and a lane imports is there then.
+    logic = factory or _logic(settings, load_book(settings.policy_file), stage)
+    logic(0, {})
+    asyncio.run(_made(settings, logic, stage))
+    return Supervisor(lambda: run(settings, factory, stage)).run()
+
+
+async def _made(settings: Settings, logic: LaneFactory, stage: Stage) -> None:
+    """Makes an app and throws it away, with no connection opened."""
+    WorkerApp(settings, logic, Metrics.of_process(), stage=stage)
+
+
+def _logic(settings: Settings, book: PolicyBook, stage: Stage) -> LaneFactory:
+    return portfolio_factory(settings, book) if stage is PORTFOLIO else lane_factory(settings, book)
 
 
 def lane_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFactory:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.agents.stage import STAGES
-from streams.bootstrap.worker import run
+from streams.bootstrap.worker import run, run_supervised
 from streams.cli.options import Bootstrap, TopicPrefix
 from streams.settings import load
 
@@ -26,15 +26,20 @@ def worker(
     ] = StageName.BORROWERS,
     bootstrap: Bootstrap = None,
     topic_prefix: TopicPrefix = None,
+    supervise: Annotated[
+        bool, typer.Option("--supervise", help="Keep it running: a parent with all imported starts it again at once.")
+    ] = False,
 ) -> None:
     """Read events, keep the borrowers' states and raise alerts, until SIGTERM or Ctrl-C. Start more to scale out.
 
     Cohorts and shared contacts are judged by workers of a second stage, processes of their own. Give each worker of a
-    stage a fixed EWS_INSTANCE_ID, so that a restart takes up its lanes at once.
+    stage a fixed EWS_INSTANCE_ID, so that a restart takes up its lanes at once. With --supervise SIGHUP renews the
+    worker, and exit codes for which a restart does not help (docs/operation.md) end it.
 
     Example:
         ews worker
         ews worker --stage portfolio
-        EWS_INSTANCE_ID=worker-1 ews worker --bootstrap kafka-1:9092
+        EWS_INSTANCE_ID=worker-1 ews worker --bootstrap kafka-1:9092 --supervise
     """
-    raise typer.Exit(run(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix), stage=STAGES[stage]))
+    settings = load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix)
+    raise typer.Exit((run_supervised if supervise else run)(settings, stage=STAGES[stage]))

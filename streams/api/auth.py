@@ -66,6 +66,7 @@ class Needs:
         return actor
 
 
+Monitor = Annotated[Actor, Depends(Needs(Role.MONITOR))]
 Viewer = Annotated[Actor, Depends(Needs(Role.VIEWER))]
 Collector = Annotated[Actor, Depends(Needs(Role.COLLECTOR))]
 Supervisor = Annotated[Actor, Depends(Needs(Role.SUPERVISOR))]

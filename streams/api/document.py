@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
-from streams.api import routes_borrowers, routes_cases, routes_events, routes_work
+from streams.api import routes_borrowers, routes_cases, routes_events, routes_operations, routes_work
 from streams.api.problems import Problem
 
 TITLE: Final = "Early warning: cases"
@@ -18,7 +18,13 @@ VERSION: Final = "1.0.0"
 ABOUT: Final = """Cases that early warnings open, and what people do to them.
 
 Every request needs `Authorization: Bearer ews_...`. Every error is a problem (RFC 9457). A change needs `If-Match`."""
-ROUTERS: Final = (routes_cases.router, routes_work.router, routes_borrowers.router, routes_events.router)
+ROUTERS: Final = (
+    routes_cases.router,
+    routes_work.router,
+    routes_borrowers.router,
+    routes_operations.router,
+    routes_events.router,
+)
 FILE: Final = Path(__file__).parents[2] / "docs" / "openapi.json"
 _NEVER: Final = ("HTTPValidationError", "ValidationError")
 """FastAPI's own form of errors, which is never answered."""

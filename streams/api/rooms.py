@@ -17,6 +17,7 @@ from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.contacts import ContactStore
 from streams.stores.messages import MessageStore
+from streams.stores.operations import OperationsStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Rooms:
     accounts: AccountStore
     cases: CaseStore
     messages: MessageStore
+    operations: OperationsStore
     now: Callable[[], datetime]
     contacts: ContactStore | None = None
     """None where this process has no access to how people are reached."""

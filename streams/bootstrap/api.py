@@ -32,6 +32,7 @@ from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.database import open_database
 from streams.stores.messages import MessageStore
+from streams.stores.operations import OperationsStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,7 @@ def rooms_of(settings: Settings, database: Database) -> Iterator[Rooms]:
             accounts=AccountStore(database),
             cases=CaseStore(database),
             messages=MessageStore(database),
+            operations=OperationsStore(database),
             now=clock.now,
             contacts=contacts,
             check=Judge(contacts, database, packs, known).says,

@@ -26,6 +26,7 @@ from streams.local.demo.team import HARD_STEPS, TEAM, DemoClock, Team
 from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.messages import MessageStore
+from streams.stores.operations import OperationsStore
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -65,6 +66,7 @@ class DemoConsole:
             accounts=self._accounts,
             cases=CaseStore(database),
             messages=MessageStore(database),
+            operations=OperationsStore(database),
             now=self._now,
         )
         self._timeline = of_file(events, load_policy(None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.bootstrap.bench import comparison
+from streams.bootstrap.bench_engine import Asked, Cost, Sizes, measure
 from streams.cli.bench_restart import restart
 from streams.cli.options import Bootstrap
 from streams.errors import Misconfigured
@@ -24,6 +26,8 @@ app.command("restart")(restart)
 
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME[,...]", help="These variants (see --list).")]
 
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")]
+
 
 @app.callback()
 def bench(  # noqa: PLR0917 - Typer passes them by name
@@ -35,7 +39,7 @@ def bench(  # noqa: PLR0917 - Typer passes them by name
     only: Only = None,
     list_: Annotated[bool, typer.Option("--list", help="Name the variants and end.")] = False,
     bootstrap: Bootstrap = None,
-    json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON.")] = None,
+    json: Json = None,
 ) -> None:
     """Compare this product with its peers: the same job, on one broker, in one run.
 
@@ -59,8 +63,7 @@ def bench(  # noqa: PLR0917 - Typer passes them by name
         able = compared.prepare(chosen)
         runs = list(compared.rounds(able))
     results = summaries(runs, [variant.key for variant in able])
-    if json is not None:
-        json.write_bytes(orjson.dumps(_document(runs, results, compared.left_out), option=orjson.OPT_INDENT_2))
+    _write(json, _document(runs, results, compared.left_out))
     Console().print(_table(results))
     for key, reason in compared.left_out.items():
         console.print(f"{key} was left out: {reason}")
@@ -108,9 +111,71 @@ def _times(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
+def _write(file: Path | None, document: dict[str, object]) -> None:
+    if file is not None:
+        file.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
+
+
 def _document(runs: list[Run], results: list[Summary], left_out: dict[str, str]) -> dict[str, object]:
     return {
         "medians": [result._asdict() for result in results],
         "runs": [run._asdict() | {"verdict": run.verdict._asdict(), "rate": run.rate} for run in runs],
         "left_out": left_out,
     }
+
+
+@app.command("engine")
+def engine(
+    borrowers: Annotated[str, typer.Option(metavar="N[,...]", help="Numbers of borrowers.")] = "10000,100000,1000000",
+    days: Annotated[str, typer.Option(metavar="N[,...]", help="Lengths of history.")] = "30,365",
+    turns: Annotated[int, typer.Option(min=1, max=100, help="Turns; the medians are shown.")] = 10,
+    json: Json = None,
+) -> None:
+    """Measure what an event costs the engine, how large states are, and what they take in memory. CPU time, no Kafka.
+
+    `us/event` and `load s` (from states in memory to a lane that is ready) are CPU time; `us/day` is what a day's ticks
+    cost for each borrower. Borrowers beyond a thousand are copies of simulated ones, with memory of their own.
+
+    Example:
+        ews bench engine
+        ews bench engine --borrowers 10000,100000 --days "" --turns 5
+    """
+    console = Console(stderr=True)
+    asked = Asked(borrowers=_numbers(borrowers), days=_numbers(days), turns=turns)
+    with tempfile.TemporaryDirectory(prefix="ews-bench-") as directory:
+        found = measure(asked, Path(directory), console.print)
+    _write(json, {name: [row._asdict() for row in rows] for name, rows in vars(found).items()})
+    for costs in (found.by_borrowers, found.by_days):
+        if costs:
+            Console().print(_cost_table(costs))
+    Console().print(_size_table(found.sizes))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part.replace("_", "")) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise Misconfigured(f"{text} is not a list of whole numbers, as 10000,100000") from None
+
+
+def _cost_table(costs: list[Cost]) -> Table:
+    table = Table("borrowers", "days", "us/event", "x first", "us/day", "load s", "MiB", "peak MiB")
+    for cost in costs:
+        table.add_row(
+            f"{cost.borrowers:,}",
+            str(cost.days),
+            f"{cost.event_us:.0f}",
+            f"{cost.event_us / costs[0].event_us:.2f}",
+            "" if cost.wake_up_us is None else f"{cost.wake_up_us:.0f}",
+            f"{cost.load_seconds:.1f}",
+            f"{cost.resident_bytes / MEBIBYTE:,.0f}",
+            f"{cost.peak_bytes / MEBIBYTE:,.0f}",
+        )
+    return table
+
+
+def _size_table(sizes: list[Sizes]) -> Table:
+    table = Table("days", "borrowers", "state bytes, median", "p99", "largest")
+    for size in sizes:
+        table.add_row(*(f"{value:,}" for value in size))
+    return table

@@ -35,6 +35,19 @@ def serve(bootstrap: Bootstrap = None, topic_prefix: TopicPrefix = None) -> None
     run_case_process(load(bootstrap_servers=bootstrap, topic_prefix=topic_prefix))
 
 
+@app.command()
+def migrate() -> None:
+    """Make the tables of the database of cases, or bring them up to this release. Each process does so when it starts.
+
+    For an installation where one job alone may change tables.
+
+    Example:
+        EWS_DATABASE_URL=postgresql://ews:secret@db:5432/ews ews cases migrate
+    """
+    with case_store(load(), create=True):
+        typer.echo("the tables of the cases are those of this release")
+
+
 @app.command("list")
 def list_cases(
     state: Annotated[CaseState | None, typer.Option(help="Only cases in this state.")] = None,

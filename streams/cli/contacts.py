@@ -50,6 +50,17 @@ def key() -> None:
 
 
 @app.command()
+def migrate() -> None:
+    """Make the tables of the contact store, or bring them up to this release. Each process does so when it starts.
+
+    Example:
+        EWS_CONTACTS_URL=postgresql://contacts:secret@db:5432/contacts ews contacts migrate
+    """
+    with contact_store(load()):
+        typer.echo("the tables of the contact store are those of this release")
+
+
+@app.command()
 def rekey(as_json: AsJson = False) -> None:
     """Encrypt every address with the first key of EWS_CONTACTS_KEY. Exit 1 if one could not be read.
 

@@ -1,4 +1,4 @@
-"""Who may do what: four roles, each may do what the ones below it may."""
+"""Who may do what: five roles, each may do what the ones below it may."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What an account may do: look, work cases, decide on hard steps, manage accounts and persons' data."""
+    """What an account may do: look, work cases, decide on hard steps, manage accounts and persons' data.
 
+    The monitoring that reports faults of the system (Alertmanager) is below all of them: it sees nothing.
+    """
+
+    MONITOR = "monitor"
     VIEWER = "viewer"
     COLLECTOR = "collector"
     SUPERVISOR = "supervisor"

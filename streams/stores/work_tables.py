@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from streams.stores.tables import RowId, UtcTime, metadata
@@ -215,6 +216,31 @@ sessions = Table(
     Column("until", UtcTime, nullable=False),
     Index("ix_sessions_until", "until"),
 )
+
+operations_cases = Table(
+    "operations_cases",
+    metadata,
+    Column("case_id", String(36), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("severity", String(32), nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("runbook", Text),
+    Column("labels", JSON, nullable=False),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("told_at", UtcTime, nullable=False),
+    Column("closed_at", UtcTime),
+    Index("ix_operations_cases_fingerprint", "fingerprint", "starts_at"),
+    Index(
+        "uq_operations_cases_open",
+        "fingerprint",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+"""Faults of the system itself, as the monitoring reports them: about no borrower, worked by operators."""
 
 requests = Table(
     "requests",

@@ -24,6 +24,7 @@ from streams.metrics import Metrics
 from streams.stores.accounts import AccountStore
 from streams.stores.cases import CaseStore
 from streams.stores.messages import MessageStore
+from streams.stores.operations import OperationsStore
 from tests.consumers.builders import START, alert
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def rooms_over(database: Database, **more: Any) -> Rooms:
         "accounts": AccountStore(database),
         "cases": CaseStore(database),
         "messages": MessageStore(database),
+        "operations": OperationsStore(database),
         "now": lambda: NOW,
     }
     return Rooms(**(values | more))

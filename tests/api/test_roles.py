@@ -30,6 +30,8 @@ NEEDS = {
     ("PUT", "/borrowers/b-1/contact"): Role.SUPERVISOR,
     ("DELETE", "/borrowers/b-1/contact"): Role.ADMIN,
     ("POST", "/contacts/check"): Role.COLLECTOR,
+    ("POST", "/operations/alerts"): Role.MONITOR,
+    ("GET", "/operations/cases"): Role.VIEWER,
 }
 """The least role of every route but the stream of events, which has a test of its own."""
 BODIES = {"POST": {"kind": "take"}, "PUT": {}}

@@ -8,7 +8,7 @@ import pytest
 from streams.errors import Unavailable
 from streams.local import reference
 from streams.local.bench import oracle
-from streams.local.bench.child import Report, parse, peak
+from streams.local.bench.child import Report, memory_in, parse
 from streams.local.bench.figures import Run, Verdict, quantile, ratio, summaries
 from streams.local.bench.variants import VARIANTS, jdk
 
@@ -104,7 +104,8 @@ def test_what_else_a_variant_prints_is_left_aside(line: bytes) -> None:
 
 def test_the_peak_of_memory_is_the_high_water_mark() -> None:
     """Not what is held now."""
-    assert peak("VmPeak:\t 900 kB\nVmHWM:\t  512 kB\nVmRSS:\t 100 kB\n") == 512 * 1024
+    status = "VmPeak:\t 900 kB\nVmHWM:\t  512 kB\nVmRSS:\t 100 kB\n"
+    assert (512 * 1024, 0) == (memory_in(status, "VmHWM:"), memory_in("", "VmHWM:"))
 
 
 def test_without_a_jdk_the_reason_says_what_to_do(tmp_path: Path) -> None:

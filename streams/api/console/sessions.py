@@ -17,6 +17,7 @@ from fastapi.responses import RedirectResponse, Response
 from streams.api.auth import client_of
 from streams.api.console.room import ROOT, SESSION_LASTS, Room, Session, link, room_of
 from streams.api.problems import TRACE
+from streams.casework.roles import Role
 from streams.errors import NotAllowed, Rejected
 from streams.stores.accounts import PREFIX
 
@@ -122,7 +123,7 @@ def sign_in(request: Request, room: Within, fields: Typed) -> Response:
     room.limits.check(client_of(request))
     then = _inside(fields.get("then", ""))
     actor = room.accounts.by_key(fields.get("key", "").strip())
-    if actor is None:
+    if actor is None or not actor.role.reaches(Role.VIEWER):
         room.limits.failed(client_of(request))
         fault = f"No account has this key. A key begins with {PREFIX} and is shown once, when it is made."
         return _asked(request, room, fault, 401, then)

@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import orjson
@@ -21,11 +22,11 @@ from streams.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 POLL_SECONDS = 0.2
 END_SECONDS_MAX = 20
+_RUSAGE_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Report(NamedTuple):
@@ -80,11 +81,8 @@ class Child:
 
     @property
     def memory_bytes(self) -> int:
-        """The most memory that it held so far; where the system has no /proc, the most of all children that ended."""
-        with contextlib.suppress(OSError, StopIteration), open(f"/proc/{self._process.pid}/status") as status:  # noqa: PTH123 - not a file
-            return peak(status.read())
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+        """The most memory that it held so far."""
+        return peak(self._process.pid)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -107,6 +105,28 @@ def parse(line: bytes) -> Report | None:
         return None
 
 
-def peak(status: str) -> int:
-    """The largest resident set in bytes, from Linux's /proc/PID/status."""
-    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+def peak(process: int | None = None) -> int:
+    """The most memory in bytes that a process ever held, ours if none is named.
+
+    Where the system has no /proc: the most that we, or any child that has ended, ever held.
+    """
+    who = resource.RUSAGE_SELF if process is None else resource.RUSAGE_CHILDREN
+    return _status(process, "VmHWM:") or resource.getrusage(who).ru_maxrss * _RUSAGE_UNIT
+
+
+def resident() -> int:
+    """The memory in bytes that this process holds now; where the system has no /proc, the most that it ever held."""
+    return _status(None, "VmRSS:") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RUSAGE_UNIT
+
+
+def _status(process: int | None, name: str) -> int:
+    try:
+        text = Path("/proc", str(process or "self"), "status").read_text()
+    except OSError:
+        return 0
+    return memory_in(text, name)
+
+
+def memory_in(status: str, name: str) -> int:
+    """A line of Linux's /proc/PID/status in bytes; 0 if it is not there."""
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(name)), 0)

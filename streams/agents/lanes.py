@@ -160,6 +160,8 @@ class Lanes:
     def probed(self, asked_ms: int, ends: Mapping[TP, int]) -> None:
         """The last stable offsets as they stood at `asked_ms` or later."""
         for lane in self.owned.values():
+            if not lane.buffer.sources:  # Of a rebalance on the heels of another: its sources stand nowhere yet.
+                continue
             mine = {self.names[tp.topic]: end for tp, end in ends.items() if tp.partition == lane.partition}
             for name, end in mine.items():
                 lane.buffer.sources[name].heard(end)

@@ -222,6 +222,16 @@ async def test_time_waits_for_what_stood_there_when_it_was_asked() -> None:
     assert world.lanes.owned[0].horizon_ms == 10_000
 
 
+async def test_an_answer_that_comes_before_the_sources_are_placed_is_left_alone() -> None:
+    """A rebalance on the heels of another: the lane is owned and not begun, so no end and no time is set."""
+    world = World()
+    await world.lanes.acquire(assignment(0))
+    world.lanes.probed(9_000, {TP("x-repayments", 0): 1, TP("x-transactions", 0): 0})
+    assert not world.lanes.owned[0].buffer.known
+    assert world.lanes.owned[0].horizon_ms is None
+    assert world.offered == []
+
+
 async def test_an_exception_of_the_logic_ends_the_process(left: list[Exit]) -> None:
     """It never reaches Faust, which would acknowledge the drain."""
     world = World()

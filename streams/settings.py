@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Seconds between two ticks of the wall clock."""
     live_from: AwareDatetime | None = None
     """Earlier events only warm the measures: their alerts have the mode `history`, open no case and send nothing."""
+    dead_letter_limit: Literal["on", "off"] = "on"
+    """Whether too many dead letters stop a worker (exit code 3). Off lets those pass that are known to be bad."""
 
     metrics_host: str = "127.0.0.1"
     """Address that /metrics, /healthz and /readyz listen on."""

@@ -200,6 +200,7 @@ class World:
         self.engine = engine
         self.engines = {one.policy.version: one for one in (engine, *policies)}
         self.policy: str | None = None
+        self.limited = True
         self.states: dict[bytes, bytes] = {}
         defaults = {"partition": 0, "partitions": 1, "clock": "event", "step_ms": 3_600_000}
         self.settings = LaneSettings(**(defaults | settings))
@@ -215,7 +216,7 @@ class World:
 
     def start(self) -> Lane:
         """A lane that begins with the kept states, as after a crash."""
-        return Lane(self.engine, self.settings, self.states, self.engines.get)
+        return Lane(self.engine, self.settings, self.states, self.engines.get, limited=self.limited)
 
     def append(self, topic: str, timestamp: int, key: bytes | None, value: bytes | None) -> Record:
         """Write a record to a source topic."""

@@ -72,7 +72,8 @@ def lane_factory(settings: Settings, book: PolicyBook | None = None) -> LaneFact
     def lane(partition: int, states: MutableMapping[bytes, bytes]) -> Lane:
         base = engine_of(policies.base.version)
         assert base is not None, "a book begins with its base"
-        return Lane(base, lane_settings(settings, partition), states, engine_of)
+        limited = settings.dead_letter_limit == "on"
+        return Lane(base, lane_settings(settings, partition), states, engine_of, limited=limited)
 
     return lane
 

@@ -35,8 +35,14 @@ class Lane:
         settings: LaneSettings,
         states: MutableMapping[bytes, bytes],
         engines: Engines | None = None,
+        *,
+        limited: bool = True,
     ) -> None:
-        """A lane that goes by `engine` until it is told of another policy: `engines` has those of all versions."""
+        """A lane that goes by `engine` until it is told of another policy: `engines` has those of all versions.
+
+        `limited`: whether too many dead letters are DeadLetterLimit. What was applied already is repeated without.
+        """
+        self._limited = limited
         self._engine = engine
         self._engines = engines or {engine.policy.version: engine}.get
         self._settings = settings
@@ -46,7 +52,9 @@ class Lane:
 
     def _load(self) -> None:
         """Start from what is committed."""
-        self._work = Work(self._engine, self._settings, self._states, self._poison, self._engines)
+        self._work = Work(
+            self._engine, self._settings, self._states, self._poison, self._engines, limited=self._limited
+        )
         self._heartbeats = _Queue((), 0)
 
     @property

@@ -24,14 +24,21 @@ class Tally(msgspec.Struct, array_like=True):
         if self.recent:
             self._push(0)
 
-    def bad(self, topic: str, partition: int) -> None:
-        """A record was a dead letter. Raises DeadLetterLimit."""
+    def bad(self, topic: str, partition: int, *, limited: bool) -> None:
+        """A record was a dead letter. Raises DeadLetterLimit, unless somebody decided to let them pass.
+
+        Then it begins to count anew: that the limit is on again later must not stop a worker at the next one.
+        """
         self.in_a_row += 1
         count = self._push(1)
+        if self.in_a_row < IN_A_ROW_MAX and count <= RECENT_MAX:
+            return
+        if not limited:
+            self.in_a_row, self.recent = 0, b""
+            return
         if self.in_a_row >= IN_A_ROW_MAX:
             raise DeadLetterLimit(topic, partition, f"{self.in_a_row} dead letters in a row")
-        if count > RECENT_MAX:
-            raise DeadLetterLimit(topic, partition, f"{count} of the last {RECENT} records were dead letters")
+        raise DeadLetterLimit(topic, partition, f"{count} of the last {RECENT} records were dead letters")
 
     def _push(self, bit: int) -> int:
         bits = (int.from_bytes(self.recent, "big") << 1 | bit) & _MASK

@@ -57,7 +57,10 @@ class Work:
         states: Mapping[bytes, bytes],
         poison: Mapping[tuple[object, ...], str],
         engines: Engines,
+        *,
+        limited: bool = True,
     ) -> None:
+        self.limited = limited
         self._settings = settings
         self._states = states
         self._poison = poison
@@ -133,7 +136,7 @@ class Work:
             outcome = self._on_event(topic, key, record, event)
         except InvalidEvent as error:
             self._reject(_refused(topic, record), error)
-            self._tally(topic).bad(topic, self._settings.partition)
+            self._tally(topic).bad(topic, self._settings.partition, limited=self.limited)
             self._counts["event", topic, "dead_letter"] += 1
         else:
             self.feeds.saw(event.source, record.timestamp)

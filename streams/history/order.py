@@ -91,7 +91,11 @@ class LaneRepeat:
             first = (self._known(version, live_from_ms) for version in record.policies())
             engine = next(first, None) or self._known(_position(self.states).policy, live_from_ms)
             self.lane = Lane(
-                engine, record.settings, self.states, lambda version: self._engine_of(version, live_from_ms)
+                engine,
+                record.settings,
+                self.states,
+                lambda version: self._engine_of(version, live_from_ms),
+                limited=False,
             )
             self._settings = record.settings
         for version in record.policies():

@@ -1,6 +1,7 @@
 """A real Apache Kafka on loopback, as a child process: for the demo, the tests, and `ews broker`.
 
-One node in KRaft mode that is its own controller. Everything it writes lies in its directory; it ends with its parent.
+One node in KRaft mode that is its own controller, or one of several (`streams.local.cluster`). Everything it writes
+lies in its directory; it ends with its parent.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from streams import clock
@@ -23,7 +25,6 @@ from streams.local import guard, jars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 HOST = "127.0.0.1"
@@ -39,6 +40,7 @@ PORT_ATTEMPTS_MAX = 3
 
 _JAVA_START_FAST = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 _JAVA_SERVE = ("-Xms256m", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")
+_JAVA_SMALL = ("-Xmx256m", *_JAVA_START_FAST)
 _JAVA_QUIET = ("--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow")
 _JAVA_LOG = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -80,7 +82,8 @@ class LocalBroker:
 
     `port` 0 takes a free one. `say` hears a line for a person when something takes long. `listeners` are more places to
     listen at, on free ports: a name and Kafka's security protocol each. `properties` are added to the broker's own, and
-    `format_arguments` to the formatting of its storage (users of SCRAM are made there).
+    `format_arguments` to the formatting of its storage (users of SCRAM are made there). A `small` one makes do with
+    little memory.
     """
 
     def __init__(
@@ -90,8 +93,9 @@ class LocalBroker:
         *,
         say: Callable[[str], None] = _quiet,
         listeners: Mapping[str, str] | None = None,
-        properties: Mapping[str, str] | None = None,
+        properties: Mapping[str, object] | None = None,
         format_arguments: Sequence[str] = (),
+        small: bool = False,
     ) -> None:
         self.directory = directory.absolute()
         self.port = port
@@ -102,6 +106,7 @@ class LocalBroker:
         self._listeners = dict(listeners or {})
         self._more_properties = dict(properties or {})
         self._format_arguments = tuple(format_arguments)
+        self._java_serve = _JAVA_SMALL if small else _JAVA_SERVE
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -139,6 +144,12 @@ class LocalBroker:
             self._lock.close()
             self._lock = None
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the broker itself a signal, past the guard that it runs under: for who tests what then happens."""
+        assert self._process is not None, "not started"
+        for child in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
+            os.kill(int(child), number)
+
     def wait(self) -> int:
         """Wait until it ends by itself. Its exit code."""
         assert self._process is not None, "not started"
@@ -167,13 +178,13 @@ class LocalBroker:
         raise Unavailable(f"Apache Kafka did not start: {_complaint(self._log_end())}; its log is {self.log_file}")
 
     def _configure(self) -> None:
-        with _free_ports(self._wanted_port, 0, *(0 for _ in self._listeners)) as (port, controller_port, *more):
+        with free_ports(self._wanted_port, 0, *(0 for _ in self._listeners)) as (port, controller_port, *more):
             self.port = port
             self.ports = dict(zip(self._listeners, more, strict=True))
         text = _PROPERTIES.format(
             host=HOST,
             controller_port=controller_port,
-            data=self._data,
+            data=self.data,
             listeners=",".join(f"{name}://{HOST}:{at}" for name, at in {"PLAINTEXT": port, **self.ports}.items()),
             protocols="".join(f",{name}:{protocol}" for name, protocol in self._listeners.items()),
         )
@@ -182,7 +193,7 @@ class LocalBroker:
         self._properties.write_text(text + added)
 
     def _format(self, java: tuple[str, ...]) -> None:
-        if (self._data / "meta.properties").exists():
+        if (self.data / "meta.properties").exists():
             return
         arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(self._properties))
         command = (java[0], *_JAVA_START_FAST, *java[1:], *arguments, *self._format_arguments)
@@ -192,7 +203,7 @@ class LocalBroker:
     def _launch(self, java: tuple[str, ...]) -> None:
         assert self._lock is not None
         watched = (sys.executable, "-I", guard.__file__, str(STOP_SECONDS_MAX))
-        command = (*watched, java[0], *_JAVA_SERVE, *java[1:], "kafka.Kafka", str(self._properties))
+        command = (*watched, java[0], *self._java_serve, *java[1:], "kafka.Kafka", str(self._properties))
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 command,
@@ -215,7 +226,8 @@ class LocalBroker:
         return self.log_file.read_text(errors="replace")[-20_000:] if self.log_file.exists() else ""
 
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
+        """Where its logs lie."""
         return self.directory / "kafka"
 
     @property
@@ -269,7 +281,7 @@ def _locked(file: IO[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _free_ports(*wanted: int) -> Iterator[list[int]]:
+def free_ports(*wanted: int) -> Iterator[list[int]]:
     """Ports nobody listens on, different ones; 0 stands for any. Raises Unavailable for one that is taken."""
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(socket.socket()) for _ in wanted]

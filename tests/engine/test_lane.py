@@ -145,6 +145,26 @@ def test_500_dead_letters_in_a_row_stop_the_lane() -> None:
     assert kept == world.states
 
 
+def test_without_the_limit_a_row_passes_and_is_counted_anew() -> None:
+    """All become dead letters; with the limit on again it takes 500 more to stop the lane."""
+    world = World(engine_of())
+    world.limited = False
+    world.lane = world.start()
+    for _ in range(IN_A_ROW_MAX + 7):
+        world.append(Topic.REPAYMENTS, moment(1), b"b-1", b"{")
+    world.drain()
+    assert IN_A_ROW_MAX + 7 == len(world.letters)
+    world.limited = True
+    world.lane = world.start()
+    for _ in range(IN_A_ROW_MAX - 8):
+        world.append(Topic.REPAYMENTS, moment(1), b"b-1", b"{")
+    world.drain()
+    assert 2 * IN_A_ROW_MAX - 1 == len(world.letters)
+    world.append(Topic.REPAYMENTS, moment(1), b"b-1", b"{")
+    with pytest.raises(DeadLetterLimit):
+        world.drain()
+
+
 def test_a_good_record_breaks_the_row() -> None:
     """A good record of the same topic starts the count anew."""
     world = World(engine_of())

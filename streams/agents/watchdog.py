@@ -20,9 +20,9 @@ _BEAT_SECONDS = 1.0
 class Watchdog:
     """Two eyes: one on the progress of the work, and one, in a thread of its own, on whether the first still blinks."""
 
-    def __init__(self, stalled_since: Callable[[], float | None], *, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(self, stalled_since: Callable[[], float | None], *, stall_seconds: float | None = None) -> None:
         self._stalled_since = stalled_since
-        self._stall_seconds = stall_seconds
+        self._stall_seconds = STALL_SECONDS if stall_seconds is None else stall_seconds
         self._beaten = clock.monotonic()
         self._task: asyncio.Task[None] | None = None
         self._done = threading.Event()

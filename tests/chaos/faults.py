@@ -28,7 +28,7 @@ DOWN_SECONDS = (1.0, 8.0)
 POISON_BELOW = 120
 """Malformed records that are too few to stop a worker, wherever they fall."""
 POISON_ABOVE = 520
-UP_SECONDS_MAX = 90.0
+UP_SECONDS_MAX = 240.0
 
 
 class Scene:

@@ -80,6 +80,19 @@ async def test_an_exception_in_the_logic_ends_the_worker(system: System) -> None
     assert await system.runs() == []
 
 
+@pytest.mark.parametrize(("value", "reason"), [(b"!stuck", "nothing moved"), (b"!hang", "the event loop")])
+async def test_a_worker_that_hangs_is_ended(system: System, value: bytes, reason: str) -> None:
+    """Records wait and nothing moves, or the process itself stands still: the watchdog ends it with 18."""
+    worker = system.worker(COUNTING_STALL_SECONDS="3")
+    await worker.recovered()
+    await system.some(400)
+    await system.all_counted()
+    await system.send([("repayments", b"k1", value)])
+    assert await worker.ended() == Exit.STALLED
+    assert worker.said("worker.exit")[-1]["reason"].startswith(reason)
+    await system.assert_order_joins()
+
+
 async def test_committed_offsets_do_not_matter(system: System) -> None:
     """The position is in the changelog: a worker goes on from it when the group's offsets are expired or set back."""
     worker = system.worker(None)

@@ -26,7 +26,8 @@ LABELS = {
     "topic": "a topic of `schemas.topics`, without the prefix",
     "partition": "a partition number, so a lane",
     "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; "
-    "transactions: committed, failed; notifications: sent, retried, refused, failed, duplicate, expired; "
+    "transactions: committed (one that fails ends the worker); "
+    "notifications: sent, retried, refused, failed, duplicate, expired; "
     "alerts taken up: handled, duplicate, superseded, ignored",
     "detector": "a detector of the policy, or feed_stale, or measure_warming",
     "policy": "a version of the policy that a lane of the worker goes by: one, or two for a moment",
@@ -38,6 +39,11 @@ LABELS = {
     "consumer": "a consumer's own name: the notifier or the case creator",
     "state": "the state of a case: open, in_progress, promise_to_pay, on_hold, ..., closed",
     "stage": "the rung of the ladder that a case is on: reminder, call, collector, lawyers_letter, litigation",
+    "sla": "running, breached (it ran out and nobody has acted since), paused",
+    "kind": "portfolio, product, channel, industry, region; never employer",
+    "cohort": "a cohort's name with its currency, such as product:cash:CNY: the 100 largest of each lane",
+    "bucket": "M0, M1 ... M6, which holds all later ones",
+    "roll": "M0-M1, M1-M2 ... M5-M6",
     "rule": "a rule of the packs of contact rules or of the house",
     "where": "what our own code failed on: a record, a tick",
     "effect": "resumed, breached, assigned",
@@ -54,6 +60,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 _LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 _LATENESS = (60.0, 600.0, 3600.0, 21_600.0, 86_400.0, 259_200.0, 604_800.0, 2_592_000.0, 7_776_000.0, 31_536_000.0)
 _RECORDS = (1.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0, 10_000.0, 25_000.0)
+_LEADS = tuple(days * 86_400.0 for days in (1, 3, 7, 14, 21, 30, 45, 60, 90, 120, 180, 365))
 _BYTES = (128.0, 256.0, 512.0, 1_024.0, 2_048.0, 4_096.0, 8_192.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0)
 
 
@@ -138,6 +145,11 @@ class Metrics:
         "How far the earliest wake-up lies behind the lane's own time; 0 if none is overdue.",
         "partition",
     )
+    held_timers = _gauge(
+        "ews_held_timers",
+        "Wake-ups whose time has come and whose source is not complete so far: held back.",
+        "partition",
+    )
     engine_failures = _counter(
         "ews_engine_failures_total", "Records and ticks on which our own code failed, and which were left out.", "where"
     )
@@ -165,6 +177,9 @@ class Metrics:
     recovery_records = _counter("ews_recovery_records_total", "Changelog records that recovery read.")
     recovery_seconds = _gauge("ews_recovery_seconds", "How long the latest recovery took, or has taken so far.")
     recovery_lanes = _gauge("ews_recovery_lanes", "Lanes that are in recovery now.")
+    recovery_left_records = _gauge(
+        "ews_recovery_left_records", "Offsets of the changelog that recovery still has before it; 0 when it is done."
+    )
 
     # By which settings it is judged.
     policy_lanes = _gauge(
@@ -183,6 +198,36 @@ class Metrics:
     )
     dead_letters = _counter("ews_dead_letters_total", "Records that were refused, with why.", "reason")
 
+    # Where the portfolio stands, at the end of the last day that was judged.
+    cohort_overdue = _gauge(
+        "ews_cohort_overdue_ratio",
+        "Outstanding at DPD >= 1 over all that is outstanding, of a cohort.",
+        "kind",
+        "cohort",
+    )
+    cohort_loans = _gauge("ews_cohort_loans", "Running loans of a cohort by bucket.", "kind", "cohort", "bucket")
+    cohort_outstanding = _gauge(
+        "ews_cohort_outstanding_minor",
+        "Outstanding of a cohort by bucket, in minor units of the currency in its name.",
+        "kind",
+        "cohort",
+        "bucket",
+    )
+    cohort_roll = _gauge(
+        "ews_cohort_roll_ratio",
+        "Net flow of a cohort's balances from one bucket into the next between the last two month ends.",
+        "kind",
+        "cohort",
+        "roll",
+    )
+    lead_seconds = _histogram(
+        "ews_lead_seconds",
+        "From a detector's first alert about a borrower, of those still true, to the alert that first told of more "
+        "than 30 days past due.",
+        _LEADS,
+        "detector",
+    )
+
     # What becomes of the alerts.
     consumer_alerts = _counter("ews_consumer_alerts_total", "Alerts that a consumer took up.", "consumer", "outcome")
     consumer_lag_records = _gauge(
@@ -193,9 +238,10 @@ class Metrics:
     )
     notifications = _counter("ews_notifications_total", "Messages by what became of them.", "channel", "outcome")
     contact_refusals = _counter(
-        "ews_contact_refusals_total", "Contacts with borrowers that a rule did not allow now.", "rule"
+        "ews_contact_refusals_total", "Contacts with borrowers that a rule did not allow now.", "channel", "rule"
     )
     cases = _gauge("ews_cases", "Cases as they stand.", "state", "stage")
+    sla_cases = _gauge("ews_sla_cases", "Open cases by rung and by how their time to act stands.", "stage", "sla")
     case_changes = _counter("ews_case_changes_total", "Changes to cases.", "change")
 
     contact_facts = _counter("ews_contact_facts_total", "Facts about contacts that the log has taken up.", "fact")

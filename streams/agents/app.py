@@ -178,7 +178,7 @@ class Assembly:
                 self._options,
                 self._topic(self._stage.state),
                 self._ends,
-                lambda records: lanes.recovering(records),  # noqa: PLW0108 - it is bound below
+                lambda records, left: lanes.recovering(records, left),  # noqa: PLW0108 - it is bound below
                 self._clients,
             ),
             feeds=self._feeds(lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below

@@ -131,10 +131,10 @@ class Lanes:
             lane.progressed = clock.monotonic()
         self.probed(asked_ms, ends)
 
-    def recovering(self, records: int) -> None:
-        """Recovery got on by so many records."""
+    def recovering(self, records: int, left: int) -> None:
+        """Recovery got on by so many records, and has so many offsets before it."""
         self.changed = clock.monotonic()
-        self.gauges.read_back(records)
+        self.gauges.read_back(records, left)
 
     def take(self, tp: TP, pull: Pull) -> None:
         """Takes up a fetch."""

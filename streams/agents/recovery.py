@@ -65,7 +65,7 @@ class ChangelogReader:
         connection: Mapping[str, Any],
         topic: str,
         ends: Ends,
-        on_records: Callable[[int], None],
+        on_records: Callable[[int, int], None],
         clients: Clients = AIOKAFKA,
     ) -> None:
         self._connection = connection
@@ -111,9 +111,10 @@ class ChangelogReader:
             fetched = await consumer.getmany(*open_, timeout_ms=500)
             for part, records in fetched.items():
                 _apply(states[part.partition], records)
-            self._on_records(sum(map(len, fetched.values())))
             # The position, not the last record, says that it is done: markers take offsets too.
-            open_ = {part for part in open_ if await consumer.position(part) < ends[part]}
+            left = {part: ends[part] - await consumer.position(part) for part in open_}
+            self._on_records(sum(map(len, fetched.values())), sum(left.values()))
+            open_ = {part for part in open_ if left[part] > 0}
         # Paused and not unsubscribed: aiokafka's fetching task dies of that when it is between two assignments.
         consumer.pause(*parts)
         return states, {part.partition: end for part, end in ends.items()}

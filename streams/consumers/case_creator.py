@@ -12,11 +12,13 @@ import structlog
 
 from streams.casework.alerts import Outcome
 from streams.casework.decisions import Decision, decide
-from streams.stores.case import Applied, Changes
+from streams.casework.lead import leads
+from streams.stores.case import Applied, Changes, Stage
 from streams.stores.cases import CONSUMER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from schemas.alerts import Alert
     from streams.casework.ladder import Ladder
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from streams.stores.cases import CaseStore, CaseTransaction
 
 log = structlog.get_logger(__name__)
+
+SLA = ("running", "breached", "paused")
+"""How a case's time to act may stand."""
 
 
 class CaseCreator:
@@ -45,29 +50,40 @@ class CaseCreator:
         """Apply the alerts and move the offset in one transaction. Raises Unavailable or OffsetMovedError."""
         with self._store.begin() as transaction:
             transaction.advance(batch.topic, batch.partition, start=batch.start, end=batch.end)
-            decisions = self._apply(transaction, batch.facts)
+            decisions, warned = self._apply(transaction, batch.facts)
         self._count(decisions, duplicates=len(batch.facts) - len(decisions))
+        for detector, lead in warned:
+            self._metrics.lead_seconds.labels(detector).observe(lead.total_seconds())
 
     def refresh(self) -> None:
-        """Bring the gauge of cases up to date."""
+        """Bring the gauges of cases up to date."""
         counts = self._store.counts()
         self._metrics.cases.clear()
         for (state, stage), number in counts.items():
             self._metrics.cases.labels(state, stage).set(number)
+        clocks = self._store.clocks()
+        for stage in Stage:
+            for sla in SLA:
+                self._metrics.sla_cases.labels(stage, sla).set(clocks.get((stage, sla), 0))
 
-    def _apply(self, transaction: CaseTransaction, alerts: tuple[Alert, ...]) -> list[Decision]:
+    def _apply(
+        self, transaction: CaseTransaction, alerts: tuple[Alert, ...]
+    ) -> tuple[list[Decision], list[tuple[str, timedelta]]]:
+        """The decisions, and how long before serious arrears which detector had warned."""
         seen = transaction.applied({str(alert.id) for alert in alerts})
         todo = _first_of_each(alerts, seen)
         episodes = {str(alert.data.episode_id) for alert in todo}
         books = transaction.books({alert.subject for alert in todo}, episodes)
         changes, decisions = Changes(), []
+        warned: list[tuple[str, timedelta]] = []
         for alert in todo:
             decision = decide(books[alert.subject], alert, self._rules)
+            warned += leads(books[alert.subject], decision).items()
             books[alert.subject] = decision.book
             _gather(changes, decision, alert)
             decisions.append(decision)
         transaction.save(changes)
-        return decisions
+        return decisions, warned
 
     def _count(self, decisions: list[Decision], *, duplicates: int) -> None:
         outcomes = Counter(decision.outcome for decision in decisions)

@@ -128,8 +128,9 @@ class ContactPolicy:
     def __init__(
         self, grounds: Grounds, borrowers: BorrowerMessages, metrics: Metrics, *, now: Callable[[], datetime]
     ) -> None:
-        for rule in HOUSE_RULES:
-            metrics.contact_refusals.labels(rule)  # From 0 on: a rate is seen from the first refusal.
+        for channel in Channel:
+            for rule in HOUSE_RULES:
+                metrics.contact_refusals.labels(channel, rule)  # From 0 on: a rate is seen from the first refusal.
         self._grounds = grounds
         self._borrowers = borrowers
         self._metrics = metrics
@@ -157,9 +158,9 @@ class ContactPolicy:
                 self._one(connection, message, facts[message.borrower], now) if message.number in waiting else None
                 for message in messages
             ]
-        for answer in answers:
+        for message, answer in zip(messages, answers, strict=True):
             if isinstance(answer, _Refused):
-                self._metrics.contact_refusals.labels(answer.rule).inc()
+                self._metrics.contact_refusals.labels(message.channel, answer.rule).inc()
         return [answer.verdict if isinstance(answer, _Refused) else answer for answer in answers]
 
     def _facts(

@@ -55,6 +55,21 @@ class Inbox(NamedTuple):
     """The version of the policy that is in force by the topic; None for the one that the lane began with."""
 
 
+class CohortFigures(NamedTuple):
+    """Where a cohort stands at the end of the last day that was judged, for those who watch."""
+
+    kind: str
+    """`portfolio`, `product`, `channel`, `industry` or `region`."""
+    name: str
+    overdue: float
+    """Outstanding at DPD >= 1 over all that is outstanding."""
+    loans: Sequence[int]
+    minor: Sequence[int]
+    """Numbers of loans and amounts outstanding by bucket, M0 first."""
+    rolls: Sequence[float | None]
+    """Net flow from each bucket into the next between the last two month ends; None where nothing could flow."""
+
+
 class DeadLetter(NamedTuple):
     """A rejected record: its own key and bytes, and why and where from in headers."""
 
@@ -116,6 +131,14 @@ class LaneLogic(Protocol):
 
     def due_ms(self) -> int | None:
         """When the next wake-up is due, for the shell to sleep until then; None if nothing waits."""
+        ...
+
+    def held(self) -> int:
+        """How many wake-ups wait for a source that is not complete."""
+        ...
+
+    def figures(self) -> Sequence[CohortFigures]:
+        """Where the cohorts of a lane of the second hop stand; nothing elsewhere."""
         ...
 
 

@@ -19,7 +19,7 @@ from streams.engine.work import Work, read
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 
-    from streams.engine.drain import Effects, Inbox, SourceRecord
+    from streams.engine.drain import CohortFigures, Effects, Inbox, SourceRecord
     from streams.engine.engine import Engine
     from streams.engine.work import Engines
 
@@ -79,6 +79,10 @@ class Lane:
     def held(self) -> int:
         """How many wake-ups wait for a source that is not complete."""
         return self._work.wakeups.held()
+
+    def figures(self) -> Sequence[CohortFigures]:
+        """None: cohorts are the second hop's."""
+        return ()
 
     def through(self, source: str) -> int:
         """The instant through which a source is complete, as of the latest tick."""

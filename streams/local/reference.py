@@ -14,9 +14,9 @@ import orjson
 from streams.engine.drain import LANE_KEY, Effects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 
-    from streams.engine.drain import Inbox
+    from streams.engine.drain import CohortFigures, Inbox
 
 DAY_SECONDS = 86_400
 OUTFLOW_DAYS, OUTFLOW_FACTOR, OUTFLOW_FLOOR = 30, 20, 100_000
@@ -122,6 +122,14 @@ class RulesLane:
     def due_ms(self) -> int | None:
         """Nothing waits for time."""
         return None
+
+    def held(self) -> int:
+        """Nothing waits for a source either."""
+        return 0
+
+    def figures(self) -> Sequence[CohortFigures]:
+        """There are no cohorts."""
+        return ()
 
     def drain(self, inbox: Inbox) -> Effects | None:
         """Apply all that is there; the rules do not depend on the order of the topics."""

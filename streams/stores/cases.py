@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, func, or_, select, true
+from sqlalchemy import case as where_case
 from sqlalchemy.exc import IntegrityError
 
 from streams.errors import NotFound, Unavailable
@@ -187,6 +188,18 @@ class CaseStore:
         query = select(cases.c.state, cases.c.stage, func.count()).group_by(cases.c.state, cases.c.stage)
         with self.database.read() as connection:
             return {(state, stage): number for state, stage, number in connection.execute(query)}
+
+    def clocks(self) -> dict[tuple[str, str], int]:
+        """Number of open cases by stage and by how their time to act stands: running, breached, paused."""
+        stands = where_case(
+            (cases.c.sla_left_seconds.isnot(None), "paused"),
+            (cases.c.breached_at.isnot(None), "breached"),
+            else_="running",
+        ).label("stands")
+        query = select(cases.c.stage, stands, func.count()).where(cases.c.closed_at.is_(None))
+        with self.database.read() as connection:
+            rows = connection.execute(query.group_by(cases.c.stage, stands))
+            return {(stage, clock): number for stage, clock, number in rows}
 
     def unowned(self, limit: int) -> list[str]:
         """Borrowers whose open case nobody has, the most urgent first."""

@@ -16,9 +16,9 @@ from streams.engine.drain import LANE_KEY, DeadLetter, Effects
 from streams.errors import DeadLetterLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Mapping, MutableMapping, Sequence
 
-    from streams.engine.drain import Inbox, SourceRecord
+    from streams.engine.drain import CohortFigures, Inbox, SourceRecord
 
 TOO_LARGE = 3_000_000
 
@@ -53,6 +53,14 @@ class CountingLane:
     def due_ms(self) -> int | None:
         """Nothing waits for a time here."""
         return None
+
+    def held(self) -> int:
+        """Nothing waits for a source either."""
+        return 0
+
+    def figures(self) -> Sequence[CohortFigures]:
+        """There are no cohorts."""
+        return ()
 
     def drain(self, inbox: Inbox) -> Effects | None:
         """Applies what is there in the order of timestamps, and a tick at the end."""

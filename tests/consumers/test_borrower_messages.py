@@ -145,7 +145,9 @@ async def test_outside_the_hours_it_waits_until_they_begin(desk: BorrowerDesk) -
     await desk.deliver(hours=9)
 
     assert 1 == len(desk.holes["sms"].taken)
-    assert 1.0 == desk.metrics.registry.get_sample_value("ews_contact_refusals_total", {"rule": "hours"})
+    assert 1.0 == desk.metrics.registry.get_sample_value(
+        "ews_contact_refusals_total", {"channel": "sms", "rule": "hours"}
+    )
 
 
 async def test_the_rules_are_asked_at_every_try(desk: BorrowerDesk) -> None:

@@ -5,7 +5,20 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from streams.metrics import LABELS, Definition, Metrics, definitions
 
-UNITS = ("seconds", "bytes", "records", "ratio", "total", "keys", "lanes", "cases", "episodes")
+UNITS = (
+    "seconds",
+    "bytes",
+    "records",
+    "ratio",
+    "total",
+    "keys",
+    "lanes",
+    "cases",
+    "episodes",
+    "loans",
+    "timers",
+    "minor",
+)
 DEFINED = list(definitions())
 PERSONAL = {"borrower", "subject", "loan", "account", "case", "id", "alert", "source", "key"}
 

@@ -65,6 +65,20 @@ def apply(store: CaseStore, *alerts: Alert, start: int = 0) -> None:
     creator.take(Batch("alerts", 0, start, start + len(alerts), alerts))
 
 
+def test_open_cases_are_counted_by_how_their_time_to_act_stands(database: Database) -> None:
+    """One runs, one is paused, one ran out; a closed one is not counted."""
+    store = CaseStore(database)
+    told = [alert(borrower=f"b-{n}", dpd=1) for n in range(4)]
+    over = alert("withdrawn", borrower="b-3", revision=2, hours=1)
+    apply(store, *told, over)
+    with database.write() as connection:
+        table = tables.cases
+        connection.execute(table.update().where(table.c.borrower == "b-1").values(sla_left_seconds=60))
+        connection.execute(table.update().where(table.c.borrower == "b-2").values(breached_at=START))
+    counts = dict.fromkeys([("call", "running"), ("call", "paused"), ("call", "breached")], 1)
+    assert counts == store.clocks()
+
+
 def a_message(number: int = 1, **more: object) -> Message:
     """A message that waits."""
     values = {

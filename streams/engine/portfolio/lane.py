@@ -19,6 +19,7 @@ from schemas.topics import ALERTS, COHORTS, LINKS, partition_of
 from streams.engine.calendar import DAY_MS, day_of
 from streams.engine.drain import LANE_KEY, DeadLetter, Effects, Outbound
 from streams.engine.portfolio.cohort import Cohort, Kept
+from streams.engine.portfolio.figures import shown
 from streams.engine.portfolio.judging import Close, judge_cohort, judge_link
 from streams.engine.portfolio.link import Link
 from streams.engine.position import ORDER_VERSION, TICK
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from schemas.alerts import Alert
     from schemas.portfolio import Told
-    from streams.engine.drain import Inbox, SourceRecord
+    from streams.engine.drain import CohortFigures, Inbox, SourceRecord
     from streams.engine.portfolio.judging import Rules
     from streams.engine.position import LaneSettings
 
@@ -106,6 +107,15 @@ class PortfolioLane:
     def due_ms(self) -> int | None:
         """Nothing waits for a time here: days pass by records."""
         return None
+
+    def held(self) -> int:
+        """None: the same."""
+        return 0
+
+    def figures(self) -> Sequence[CohortFigures]:
+        """The largest of this lane's cohorts that may be shown to anybody."""
+        cohorts = ((key, value) for key, value in self._states.items() if key.startswith(_PREFIX[COHORTS]))
+        return shown((key[2:].decode(), value) for key, value in cohorts)
 
     def committed(self, effects: Effects) -> None:
         """Take committed effects into the states."""

@@ -1,30 +1,37 @@
-"""Asks a Prometheus every expression of every panel: an empty panel is a broken one. Works on any running system.
+"""Asks a Prometheus every expression of every panel and rule: what is empty is broken. Works on any running system.
 
 uv run python -m dashboards.check http://127.0.0.1:9090
+
+Where all is well an alert is silent, so what its condition compares is asked: that must be there.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import httpx
+import promql_parser
 
-from dashboards.generate import ROOT
+from dashboards.generate import BOARDS, ROOT
+from dashboards.rules import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-PIPELINE = ROOT / "dashboards" / "pipeline.json"
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS: Final = 10.0
+COMPARISONS: Final = frozenset({"==", "!=", ">", "<", ">=", "<="})
+SETS: Final = frozenset({"and", "or", "unless"})
 
 
 class Expression(NamedTuple):
-    """One query of a panel, as it stands in the dashboard."""
+    """One query, and where it stands: a board and its panel, or the rules and the name of one."""
 
+    place: str
     panel: str
     text: str
 
@@ -36,11 +43,23 @@ class Empty(NamedTuple):
     why: str
 
 
-def expressions(dashboard: Path = PIPELINE) -> Iterator[Expression]:
-    """Every query of every panel."""
-    for panel in _panels(json.loads(dashboard.read_text(encoding="utf-8"))["panels"]):
+def expressions() -> Iterator[Expression]:
+    """Every query of every panel, every recording, and what every alert compares."""
+    for board in BOARDS:
+        yield from of_board(ROOT / board.path)
+    for rule in rules():
+        for text in compared(rule.expression) if rule.is_alert else [rule.expression]:
+            yield Expression("rules", rule.name, text)
+        if not rule.is_alert:
+            yield Expression("rules", f"{rule.name} as recorded", rule.name)
+
+
+def of_board(file: Path) -> Iterator[Expression]:
+    """Every query of every panel of a dashboard."""
+    board = json.loads(file.read_text(encoding="utf-8"))
+    for panel in _panels(board["panels"]):
         for target in panel.get("targets", ()):
-            yield Expression(panel["title"], target["expr"])
+            yield Expression(board["uid"], panel["title"], target["expr"])
 
 
 def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -49,15 +68,42 @@ def _panels(panels: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from _panels(panel.get("panels") or [])
 
 
+def compared(condition: str) -> list[str]:
+    """What an alert's condition compares: its sides without the comparisons."""
+    return sorted(set(_sides(promql_parser.parse(condition))))
+
+
+def _sides(part: Any) -> Iterator[str]:
+    if isinstance(part, promql_parser.ParenExpr):
+        yield from _sides(part.expr)
+    elif isinstance(part, promql_parser.BinaryExpr) and str(part.op) in COMPARISONS | SETS:
+        yield from _sides(part.lhs)
+        yield from _sides(part.rhs)
+    elif any(True for _ in selectors(part)):  # A number is there of itself.
+        yield part.prettify()
+
+
+def selectors(part: Any) -> Iterator[Any]:
+    """The vector selectors of a parsed expression."""
+    if isinstance(part, promql_parser.VectorSelector):
+        yield part
+    inner = [getattr(part, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param")]
+    for each in (*inner, *getattr(part, "args", ())):
+        if each is not None:
+            yield from selectors(each)
+
+
 def as_promql(text: str, window: str = "1m") -> str:
-    """The expression with Grafana's variables replaced, as Prometheus understands it."""
-    return text.replace("$__rate_interval", window).replace("$__range", window)
+    """The expression with Grafana's variables replaced, as Prometheus understands it: everything is chosen."""
+    text = text.replace("$__rate_interval", window).replace("$__range", window)
+    return re.sub(r"\$\w+", ".*", text)
 
 
-def check_dashboard(prometheus_url: str, dashboard: Path = PIPELINE, *, window: str = "1m") -> list[Empty]:
+def check(prometheus_url: str, *, window: str = "1m", only: Iterable[Expression] | None = None) -> list[Empty]:
     """The expressions that give no data now; none if all is well. `window` must span a few scrapes."""
     with httpx.Client(base_url=prometheus_url, timeout=TIMEOUT_SECONDS) as client:
-        asked = [(each, _why_empty(client, as_promql(each.text, window))) for each in expressions(dashboard)]
+        every = expressions() if only is None else only
+        asked = [(each, _why_empty(client, as_promql(each.text, window))) for each in every]
     return [Empty(each, why) for each, why in asked if why]
 
 
@@ -76,8 +122,11 @@ def _why_empty(client: httpx.Client, query: str) -> str | None:
 
 def main(prometheus_url: str) -> str | None:
     """What is empty, one line for each, for the exit of the process; None if nothing is."""
-    empty = check_dashboard(prometheus_url)
-    return "\n".join(f"{each.expression.panel}: {each.why}: {each.expression.text}" for each in empty) or None
+    empty = check(prometheus_url)
+    every = len(list(expressions()))
+    print(f"{every} expressions of {len(BOARDS)} dashboards and the rules, {len(empty)} without data")  # noqa: T201
+    lines = [f"{each.expression.place}: {each.expression.panel}: {each.why}: {each.expression.text}" for each in empty]
+    return "\n".join(lines) or None
 
 
 if __name__ == "__main__":

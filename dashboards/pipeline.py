@@ -1,106 +1,81 @@
-"""The pipeline's dashboard: does it keep up, what does it find, what does it refuse, is what it keeps safe?"""
+"""Pipeline health: does it keep up, is what it commits safe, does it keep time and state, do those behind it follow?"""
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Final
 
-from grafana_foundation_sdk.builders import dashboard as dashboards
+from dashboards.board import Board, Variable
+from dashboards.panels import Question
+from dashboards.queries import OURS, RATE, more, quantiles, rate
 
-from dashboards.panels import RATE, Question, panel
+_TOPIC: Final = 'topic=~"$topic"'
 
+_TIMES: Final = "ews_lane_timestamp_seconds"
 
-def _rate(metric: str, by: str) -> str:
-    return f"sum by ({by}) (rate({metric}[{RATE}]))"
-
-
-def _more(metric: str, by: str) -> str:
-    return f"sum by ({by}) (increase({metric}[{RATE}]))"
-
-
-def _quantiles(metric: str, *shares: float) -> list[tuple[str, str]]:
-    buckets = f"sum by (le) (rate({metric}_bucket[{RATE}]))"
-    return [(f"histogram_quantile({share}, {buckets})", f"p{share * 100:g}") for share in shares]
-
+RUNS: Final = (
+    Question(
+        "Which processes are up?",
+        "Instances of each job that Prometheus reaches: the worker of each stage, the case process, the notifier, the "
+        "API.",
+        "short",
+        [(f"sum by (job) (up{{{OURS}}})", "{{job}}")],
+    ),
+    Question(
+        "How often did processes start?",
+        "Starts of each instance in the last half hour. A worker that starts again and again says why in its log.",
+        "short",
+        [(f"sum by (job, instance) (changes(process_start_time_seconds{{{OURS}}}[30m]))", "{{job}} {{instance}}")],
+        [(2, "yellow"), (4, "red")],
+    ),
+    Question(
+        "How much memory do they hold?",
+        "Resident memory of each process. A worker's grows with the borrowers of its lanes: docs/scale.md.",
+        "bytes",
+        [(f"sum by (job, instance) (process_resident_memory_bytes{{{OURS}}})", "{{job}} {{instance}}")],
+    ),
+    Question(
+        "How busy are they?",
+        "Processor seconds a second. Each process computes on one core: near 1 it is full, add workers.",
+        "percentunit",
+        [(f"sum by (job, instance) (rate(process_cpu_seconds_total{{{OURS}}}[{RATE}]))", "{{job}} {{instance}}")],
+        [(0.8, "yellow"), (0.95, "red")],
+    ),
+)
 
 KEEPS_UP: Final = (
     Question(
         "How many events are taken up a second?",
         "By topic and by what became of them. Nothing at all while producers write means that the worker stands still.",
         "eps",
-        [(_rate("ews_events_total", "topic, outcome"), "{{topic}} {{outcome}}")],
+        [(rate("ews_events_total", "topic, outcome", _TOPIC), "{{topic}} {{outcome}}")],
     ),
     Question(
         "How many records wait to be applied?",
         "Records on the broker behind the worker's position. A backlog may be large and must fall; else add workers.",
         "short",
-        [("sum by (topic) (ews_lag_records)", "{{topic}}")],
+        [(f"sum by (topic) (ews_lag_records{{{_TOPIC}}})", "{{topic}}")],
+        [(10_000, "yellow"), (1_000_000, "red")],
+    ),
+    Question(
+        "Which lane is behind?",
+        "Records that wait by partition. One lane far behind the others has a borrower or a producer of its own kind.",
+        "short",
+        [(f"sum by (partition) (ews_lag_records{{{_TOPIC}}})", "lane {{partition}}")],
         [(10_000, "yellow"), (1_000_000, "red")],
     ),
     Question(
         "How far behind is the worker in time?",
         "The clock minus the time of the latest applied record, while others wait behind it. Silence alarms are held.",
         "s",
-        [("max by (topic) (ews_event_lag_seconds)", "{{topic}}")],
+        [(f"max by (topic) (ews_event_lag_seconds{{{_TOPIC}}})", "{{topic}}")],
         [(60, "yellow"), (3600, "red")],
     ),
     Question(
         "How long from a record to its committed effect?",
         "The oldest record of each drain: from when it could be read to the commit of its alerts and state.",
         "s",
-        _quantiles("ews_end_to_end_latency_seconds", 0.5, 0.99),
+        quantiles("ews_end_to_end_latency_seconds", 0.5, 0.99),
         [(1, "yellow"), (10, "red")],
-    ),
-    Question(
-        "How late do events come?",
-        "How long before the borrower's own time late events occurred. Late truth is counted in its own window.",
-        "s",
-        _quantiles("ews_event_lateness_seconds", 0.5, 0.99),
-        [(86_400, "yellow"), (34_560_000, "red")],
-    ),
-    Question(
-        "How far has the run come?",
-        "For a run with an end (a demo, a backfill): the share of its time that lanes have gone through.",
-        "percentunit",
-        [("max(ews_progress_ratio)", "progress")],
-        single=True,
-    ),
-    Question(
-        "How many borrowers are held?",
-        "Borrowers whose state the lanes hold. It grows with the portfolio and falls when borrowers are forgotten.",
-        "short",
-        [("sum(ews_state_keys)", "borrowers")],
-        [(5_000_000, "yellow"), (20_000_000, "red")],
-        single=True,
-    ),
-)
-
-FINDS: Final = (
-    Question(
-        "Which detectors raise alerts?",
-        "New episodes by detector and mode. Only live ones open cases and send messages.",
-        "short",
-        [(_more('ews_alerts_total{status="opened"}', "detector, mode"), "{{detector}} {{mode}}")],
-    ),
-    Question(
-        "What becomes of alerts, and how severe are they?",
-        "Alerts by status and severity. Many withdrawn ones mean that payments are booked late.",
-        "short",
-        [(_more("ews_alerts_total", "status, severity"), "{{status}} {{severity}}")],
-    ),
-    Question(
-        "Why are records refused?",
-        "Dead letters by reason. `ews dead-letters list` shows them; mend the producer, then requeue.",
-        "short",
-        [(_more("ews_dead_letters_total", "reason"), "{{reason}}")],
-        [(1, "yellow"), (500, "red")],
-    ),
-    Question(
-        "Has our own code failed on anything?",
-        "Records (then dead letters `crashed`) and ticks that were left out because the engine raised an exception.",
-        "short",
-        [(_more("ews_engine_failures_total", "where"), "{{where}}")],
-        [(1, "red")],
     ),
     Question(
         "What share of records is refused?",
@@ -108,36 +83,37 @@ FINDS: Final = (
         "percentunit",
         [(f"sum(rate(ews_dead_letters_total[{RATE}])) / sum(rate(ews_events_total[{RATE}]))", "refused")],
         [(0.01, "yellow"), (0.5, "red")],
+        leads_to="ews-dead-letters",
     ),
     Question(
-        "Which policy do the lanes go by?",
-        "Lanes by the version that their latest tick carried. Two versions for more than some seconds: a lane hangs.",
-        "short",
-        [("sum by (policy) (ews_policy_lanes)", "{{policy}}")],
+        "How far has the run come?",
+        "For a run with an end (a demo, a backfill): the share of its time that lanes have gone through. Live it is 0.",
+        "percentunit",
+        [("max(ews_progress_ratio)", "progress")],
+        shape="number",
     ),
     Question(
-        "How far is a change of the policy?",
-        "Borrowers judged anew a second: all of them once after a change, then none. And records that are no policy.",
+        "How many borrowers are held?",
+        "Borrowers whose state the lanes hold. It grows with the portfolio and falls when borrowers are forgotten.",
         "short",
-        [
-            (f"sum(rate(ews_judged_anew_total[{RATE}]))", "judged anew"),
-            (f"sum(increase(ews_policies_ignored_total[{RATE}]))", "ignored policies"),
-        ],
+        [("sum(ews_state_keys)", "borrowers")],
+        [(5_000_000, "yellow"), (20_000_000, "red")],
+        shape="number",
     ),
 )
 
 COMMITS: Final = (
     Question(
         "How many transactions are committed a second?",
-        "One for each drain of a lane. A failed one ends the worker, which starts again at the last committed one.",
+        "One for each drain of a lane. One that fails ends the worker, which starts again at the last committed one.",
         "ops",
-        [(_rate("ews_transactions_total", "outcome"), "{{outcome}}")],
+        [(rate("ews_transactions_total", "outcome"), "{{outcome}}")],
     ),
     Question(
         "How long does a transaction take?",
         "From the first send to the commit. At ten seconds the broker gives it up and the worker ends.",
         "s",
-        _quantiles("ews_transaction_seconds", 0.5, 0.99),
+        quantiles("ews_transaction_seconds", 0.5, 0.99),
         [(1, "yellow"), (10, "red")],
     ),
     Question(
@@ -145,22 +121,22 @@ COMMITS: Final = (
         "Source records taken in, and records written, by one transaction; medians. Both grow under load, by design.",
         "short",
         [
-            (_quantiles("ews_drain_records", 0.5)[0][0], "records in"),
-            (_quantiles("ews_transaction_records", 0.5)[0][0], "records out"),
+            (quantiles("ews_drain_records", 0.5)[0][0], "records in"),
+            (quantiles("ews_transaction_records", 0.5)[0][0], "records out"),
         ],
     ),
     Question(
         "How long does the engine compute for a drain?",
         "Time in the pure engine, no Kafka in it. If this is most of a transaction's time, add workers.",
         "s",
-        _quantiles("ews_drain_seconds", 0.5, 0.99),
+        quantiles("ews_drain_seconds", 0.5, 0.99),
         [(1, "yellow"), (5, "red")],
     ),
     Question(
         "Does an open transaction hold readers up?",
         "High watermark minus last stable offset. A worker's own pass at once; one that stays is another producer's.",
         "short",
-        [("max by (topic) (ews_unstable_records)", "{{topic}}")],
+        [(f"max by (topic) (ews_unstable_records{{{_TOPIC}}})", "{{topic}}")],
         [(1_000, "yellow"), (100_000, "red")],
     ),
 )
@@ -177,26 +153,44 @@ KEEPS: Final = (
     ),
     Question(
         "How far are lanes apart, and are wake-ups late?",
-        "The spread of the lanes' own times, and how far the earliest wake-up lies behind its lane's time.",
+        "The spread of the own times of a job's lanes, and how far the earliest wake-up lies behind its lane's time.",
         "s",
         [
-            ("max(ews_lane_timestamp_seconds) - min(ews_lane_timestamp_seconds)", "spread"),
+            (f"max by (job) ({_TIMES}) - min by (job) ({_TIMES})", "spread of {{job}}"),
             ("max(ews_timer_overdue_seconds)", "overdue"),
         ],
         [(3600, "yellow"), (86_400, "red")],
     ),
     Question(
+        "Does a silent source hold alarms back?",
+        "Wake-ups whose time has come and whose source has not said that it is complete so far. One alert feed_stale "
+        "opens in place of all of them.",
+        "short",
+        [("sum(ews_held_timers)", "held")],
+        [(1_000, "yellow"), (100_000, "red")],
+    ),
+    Question(
         "How large is a borrower's state?",
         "A sample of the states that were written. The plan counts on 1 KiB at the median.",
         "bytes",
-        _quantiles("ews_state_bytes", 0.5, 0.99),
+        quantiles("ews_state_bytes", 0.5, 0.99),
         [(4_096, "yellow"), (65_536, "red")],
     ),
     Question(
-        "How fast does recovery read?",
-        "Changelog records a second after a start or a rebalance.",
-        "ops",
-        [(f"sum(rate(ews_recovery_records_total[{RATE}]))", "records")],
+        "How much state is there in all?",
+        "Borrowers times the mean size of the states that were written: what the changelog keeps and a start reads.",
+        "bytes",
+        [("sum(ews_state_keys) * sum(ews_state_bytes_sum) / sum(ews_state_bytes_count)", "state")],
+        [(10_000_000_000, "yellow"), (40_000_000_000, "red")],
+    ),
+    Question(
+        "How fast does recovery read, and how much is left?",
+        "Changelog records a second after a start or a rebalance, and the offsets that it still has before it.",
+        "short",
+        [
+            (f"sum(rate(ews_recovery_records_total[{RATE}]))", "read a second"),
+            ("sum(ews_recovery_left_records)", "left"),
+        ],
     ),
     Question(
         "How long did recovery take?",
@@ -204,7 +198,7 @@ KEEPS: Final = (
         "s",
         [("max(ews_recovery_seconds)", "recovery")],
         [(2, "yellow"), (5, "red")],
-        single=True,
+        shape="number",
     ),
     Question(
         "How many lanes are in recovery now?",
@@ -212,41 +206,24 @@ KEEPS: Final = (
         "short",
         [("sum(ews_recovery_lanes)", "lanes")],
         [(1, "yellow"), (64, "red")],
-        single=True,
+        shape="number",
     ),
 )
 
 ACTS: Final = (
     Question(
-        "Do the consumers keep up with the alerts?",
-        "Alerts that the notifier and the case creator have not taken up yet.",
+        "Do the consumers keep up?",
+        "Records that the notifier and the parts of the case process have not taken up yet.",
         "short",
         [("sum by (consumer) (ews_consumer_lag_records)", "{{consumer}}")],
         [(1_000, "yellow"), (100_000, "red")],
+        leads_to="ews-collections",
     ),
     Question(
         "What do the consumers do with alerts?",
         "Duplicates are harmless: an alert is acted on once by its id.",
         "ops",
-        [(_rate("ews_consumer_alerts_total", "consumer, outcome"), "{{consumer}} {{outcome}}")],
-    ),
-    Question(
-        "What becomes of messages?",
-        "By channel and outcome. Retries mean that a provider is down: messages wait and are not lost.",
-        "short",
-        [(_more("ews_notifications_total", "channel, outcome"), "{{channel}} {{outcome}}")],
-    ),
-    Question(
-        "How many cases are there, and where do they stand?",
-        "By state and by rung of the ladder.",
-        "short",
-        [("sum by (state, stage) (ews_cases)", "{{state}} {{stage}}")],
-    ),
-    Question(
-        "What happens to cases?",
-        "Changes by kind. A withdrawn alert takes back what it opened.",
-        "short",
-        [(_more("ews_case_changes_total", "change"), "{{change}}")],
+        [(rate("ews_consumer_alerts_total", "consumer, outcome"), "{{consumer}} {{outcome}}")],
     ),
     Question(
         "Does what cases say reach the stream?",
@@ -255,75 +232,34 @@ ACTS: Final = (
         "short",
         [
             ("max(ews_outbox_waiting_records)", "waiting"),
-            (_more("ews_outbox_published_total", "topic"), "{{topic}}"),
-        ],
-    ),
-    Question(
-        "Are promises kept, and cases worked in time?",
-        "What repayments made of promises, and what time has done to cases: pauses ended, times to act that ran out.",
-        "short",
-        [
-            (_more("ews_promises_total", "end"), "{{end}}"),
-            (_more("ews_clockwork_total", "effect"), "{{effect}}"),
-        ],
-    ),
-    Question(
-        "What do the contact rules hold back?",
-        "Contacts that a rule did not allow at that moment, and facts about contacts that were taken up.",
-        "short",
-        [
-            (_more("ews_contact_refusals_total", "rule"), "refused by {{rule}}"),
-            (_more("ews_contact_facts_total", "fact"), "{{fact}}"),
+            (more("ews_outbox_published_total", "topic"), "{{topic}}"),
         ],
     ),
     Question(
         "How much is the API asked, and what does it answer?",
         "Requests by the code of their answer. 429 is the limit of an account, 5xx is a fault.",
         "short",
-        [(_more("ews_api_requests_total", "code"), "{{code}}")],
+        [(more("ews_api_requests_total", "code"), "{{code}}")],
     ),
     Question(
         "How quick is the API?",
         "From a request to the end of its answer.",
         "s",
-        _quantiles("ews_api_request_seconds", 0.5, 0.99),
-    ),
-    Question(
-        "How right are the alerts, as people judge them?",
-        "The share of each detector's judged episodes that were true, and how many were judged.",
-        "short",
-        [
-            ("max by (detector) (ews_detector_precision_ratio)", "{{detector}}"),
-            ("max by (detector) (ews_judged_episodes)", "{{detector}} judged"),
-        ],
+        quantiles("ews_api_request_seconds", 0.5, 0.99),
+        [(0.5, "yellow"), (2, "red")],
     ),
 )
 
-ROWS: Final = {
-    "Does it keep up?": KEEPS_UP,
-    "What does it find, what does it refuse?": FINDS,
-    "Is what it commits safe?": COMMITS,
-    "Does it keep time and state?": KEEPS,
-    "Does anybody act on it?": ACTS,
-}
-
-
-def pipeline() -> dashboards.Dashboard:
-    """The dashboard."""
-    builder = (
-        dashboards.Dashboard("Early warning: pipeline")
-        .uid("ews-pipeline")
-        .description("Whether events become alerts, cases and messages: completely, once, in time.")
-        .tags(["early-warning"])
-        .refresh("10s")
-        .time("now-30m", "now")
-        .timezone("browser")
-        .readonly()
-        .with_variable(dashboards.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
-    )
-    numbers = count(1)
-    for title, questions in ROWS.items():
-        builder.with_row(dashboards.Row(title).id(next(numbers)))
-        for question in questions:
-            builder.with_panel(panel(question).id(next(numbers)))
-    return builder
+PIPELINE: Final = Board(
+    uid="ews-pipeline",
+    title="Early warning: pipeline",
+    description="Whether events become alerts, cases and messages: completely, once, in time.",
+    rows={
+        "Is everything there?": RUNS,
+        "Does it keep up?": KEEPS_UP,
+        "Is what it commits safe?": COMMITS,
+        "Does it keep time and state?": KEEPS,
+        "Do those behind it follow?": ACTS,
+    },
+    variables=[Variable("topic", "ews_events_total")],
+)

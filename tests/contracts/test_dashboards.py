@@ -1,58 +1,66 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
-import subprocess
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import combinations
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import promql_parser
 import pytest
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
-from testcontainers.core.config import testcontainers_config
-from testcontainers.core.container import DockerContainer
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from prometheus_client import Counter, Gauge, Histogram
 
 from dashboards import generate
-from dashboards.check import Expression, as_promql, check_dashboard, expressions, main
-from schemas.codec import Reason
-from schemas.topics import SOURCES
-from streams.metrics import LABELS, Definition, Metrics
+from dashboards.check import as_promql, check, expressions, main, selectors
+from dashboards.generate import BOARDS
+from dashboards.rules import rules
 from tests.contracts.test_metrics import DEFINED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-PROMETHEUS = "prom/prometheus:v2.42.0"
-DEPLOY = generate.ROOT / "deploy" / "prometheus"
-DASHBOARD = json.loads((generate.ROOT / "dashboards" / "pipeline.json").read_text(encoding="utf-8"))
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+    from dashboards.check import Expression
+    from streams.metrics import Definition
+
+JSON = {board.uid: json.loads((generate.ROOT / board.path).read_text(encoding="utf-8")) for board in BOARDS}
+PANELS = {
+    f"{uid}: {panel['title']}": panel
+    for uid, board in JSON.items()
+    for panel in board["panels"]
+    if panel["type"] != "row"
+}
 EXPRESSIONS = list(expressions())
 SUFFIXES = {Counter: ("",), Gauge: ("",), Histogram: ("_bucket", "_sum", "_count")}
 SERIES: dict[str, Definition[Any]] = {
     definition.name + suffix: definition for definition in DEFINED for suffix in SUFFIXES[definition.kind]
 }
-SCRAPE_SECONDS = 1
-WAIT_SECONDS = 60
+OF_PROMETHEUS = {"up", "process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+"""What every target has."""
+OF_TARGETS = {"job", "instance"}
+RECORDED = {rule.name for rule in rules() if not rule.is_alert}
+UNITS = {"short", "s", "bytes", "percentunit", "eps", "ops"}
+"""Names of Grafana's own. A name that it does not know is shown as a suffix behind the number."""
 
 
-def _names(expression: Expression) -> str:
-    return expression.text
+NAMES = [f"{number} {each.place}: {each.panel}" for number, each in enumerate(EXPRESSIONS)]
 
 
-def _selectors(part: Any) -> Iterator[Any]:
-    """The vector selectors of a parsed expression."""
-    if isinstance(part, promql_parser.VectorSelector):
-        yield part
-    inner = [getattr(part, name, None) for name in ("expr", "lhs", "rhs", "vector_selector")]
-    for each in (*inner, *getattr(part, "args", ())):
-        if each is not None:
-            yield from _selectors(each)
+def _grouped(expression: str) -> set[str]:
+    """The labels that an expression is summed by."""
+    found = re.findall(r"by \(([^)]*)\)", expression)
+    return {name.strip() for names in found for name in names.split(",")}
+
+
+def _kept(expression: str) -> set[str]:
+    """The labels that the result of an expression may have."""
+    if grouped := _grouped(expression):
+        return grouped - {"le"}
+    parsed = promql_parser.parse(as_promql(expression))
+    return {label for each in selectors(parsed) for label in SERIES[each.name].labels}
 
 
 @pytest.mark.parametrize("path", sorted(generate.documents()))
@@ -70,13 +78,13 @@ def test_generation_writes_every_file(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+@pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 def test_a_panel_answers_a_question(panel: dict[str, Any]) -> None:
     """The title is a question; a description, a unit, thresholds, an id and the chosen Prometheus are there."""
     defaults = panel["fieldConfig"]["defaults"]
     assert panel["title"].endswith("?")
     assert panel["description"].endswith(".")
-    assert defaults["unit"]
+    assert defaults["unit"] in UNITS
     assert defaults["thresholds"]["steps"][0] == {"color": "green", "value": None}
     assert panel["id"]
     assert {panel["datasource"]["uid"], *(target["datasource"]["uid"] for target in panel["targets"])} == {
@@ -84,143 +92,85 @@ def test_a_panel_answers_a_question(panel: dict[str, Any]) -> None:
     }
 
 
-def test_panels_and_rows_are_told_apart() -> None:
-    """Ids are distinct, so that a link to a panel leads there."""
-    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+@pytest.mark.parametrize("uid", JSON)
+def test_panels_and_rows_are_told_apart(uid: str) -> None:
+    """Ids are distinct, so that a link to a panel leads there; and no panel lies on another."""
+    panels = JSON[uid]["panels"]
+    ids = [panel["id"] for panel in panels]
     assert len(ids) == len(set(ids))
-    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    assert len({panel["title"] for panel in panels}) == len(panels)
+    for one, other in combinations([panel["gridPos"] for panel in panels], 2):
+        apart_x = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        apart_y = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert apart_x or apart_y, (one, other)
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS, ids=_names)
+@pytest.mark.parametrize("uid", JSON)
+def test_a_dashboard_is_what_grafanas_schema_knows(uid: str) -> None:
+    """Read by the models that are generated from Grafana's schema and written again, nothing is lost or changed."""
+    register_default_plugins()
+    read = Dashboard.from_json(JSON[uid])
+    assert json.loads(JSONEncoder().encode(read)) == JSON[uid]
+
+
+def test_every_dashboard_leads_to_the_others() -> None:
+    """One link offers all that carry the tag, with time and choices; links of panels lead to boards that are there."""
+    for board in JSON.values():
+        [link] = board["links"]
+        assert link["tags"] == board["tags"]
+        assert link["keepTime"]
+        assert link["includeVars"]
+    leading = {link["url"] for panel in PANELS.values() for link in panel.get("links") or ()}
+    assert leading
+    assert {url.split("/")[2].partition("?")[0] for url in leading} <= set(JSON)
+
+
+@pytest.mark.parametrize("uid", JSON)
+def test_every_choice_narrows_something(uid: str) -> None:
+    """Each variable is asked of a metric that has the label, offers all, and stands in an expression of the board."""
+    chosen = [each for each in JSON[uid]["templating"]["list"] if each["type"] == "query"]
+    assert chosen
+    text = json.dumps(JSON[uid]["panels"])
+    for variable in chosen:
+        metric, label = re.fullmatch(r"label_values\((\w+)[^,]*, (\w+)\)", variable["query"]["query"]).groups()  # type: ignore[union-attr]
+        assert label in SERIES[metric].labels
+        assert (variable["includeAll"], variable["allValue"]) == (True, ".*")
+        assert f"${variable['name']}" in text
+    used = {name for each in EXPRESSIONS if each.place == uid for name in re.findall(r"\$(\w+)", each.text)}
+    assert {each["name"] for each in chosen} == {name for name in used if not name.startswith("__")}
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=NAMES)
 def test_an_expression_names_only_metrics_and_labels_that_exist(expression: Expression) -> None:
     """The expression parses; its series, and the labels it selects and groups by, are those of streams/metrics.py."""
-    selectors = list(_selectors(promql_parser.parse(as_promql(expression.text))))
-    assert selectors
-    assert {selector.name for selector in selectors} <= set(SERIES)
-    labels = {label for selector in selectors for label in SERIES[selector.name].labels}
-    matched = {matcher.name for selector in selectors for matcher in selector.matchers.matchers}
-    grouped = {name.strip() for names in re.findall(r"by \(([^)]*)\)", expression.text) for name in names.split(",")}
-    assert matched | grouped - {"le"} <= labels
+    found = list(selectors(promql_parser.parse(as_promql(expression.text))))
+    assert found
+    assert {each.name for each in found} <= set(SERIES) | OF_PROMETHEUS | RECORDED
+    labels = {label for each in found if each.name in SERIES for label in SERIES[each.name].labels} | OF_TARGETS
+    recorded = any(each.name in RECORDED for each in found)
+    matched = {matcher.name for each in found for matcher in each.matchers.matchers}
+    assert recorded or matched | _grouped(expression.text) - {"le"} <= labels
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+@pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 def test_a_legend_shows_only_labels_that_its_expression_keeps(panel: dict[str, Any]) -> None:
-    """No legend is left with an empty place."""
+    """No legend is left with an empty place, and none hides what its curves are told apart by."""
     for target in panel["targets"]:
-        grouped = {name.strip() for names in re.findall(r"by \(([^)]*)\)", target["expr"]) for name in names.split(",")}
-        assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) == grouped - {"le"}
+        shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+        assert shown <= _kept(target["expr"])
+        assert shown >= _grouped(target["expr"]) - {"le", "detector"} or "detector" in shown
 
 
 def test_every_metric_is_on_a_panel() -> None:
     """A metric that nobody looks at need not be kept."""
     shown = {
-        SERIES[selector.name].name
+        SERIES[each.name].name
         for expression in EXPRESSIONS
-        for selector in _selectors(promql_parser.parse(as_promql(expression.text)))
+        if expression.place in JSON
+        for each in selectors(promql_parser.parse(as_promql(expression.text)))
+        if each.name in SERIES
     }
     assert shown == {definition.name for definition in DEFINED}
-
-
-def _values(label: str) -> list[str]:
-    known = {"topic": list(SOURCES), "reason": list(Reason), "partition": ["0", "1"]}
-    return [str(value) for value in known.get(label, LABELS[label].split(", ")[:2])]
-
-
-def _live(metrics: Metrics) -> Iterator[Any]:
-    """Every metric, with labels as a small system has them."""
-    for definition in DEFINED:
-        metric = getattr(metrics, definition.attribute)
-        if not definition.labels:
-            yield metric
-            continue
-        values = [_values(label) for label in definition.labels]
-        for number in range(max(map(len, values))):
-            yield metric.labels(*(each[number % len(each)] for each in values))
-
-
-def _step(metrics: Metrics, number: int) -> None:
-    """A small system goes on: everything that can be counted is counted once more."""
-    metrics.alerts.labels("missed_installment", "watch", "opened", "live").inc()
-    for metric in _live(metrics):
-        if isinstance(metric, Counter):
-            metric.inc()
-        elif isinstance(metric, Gauge):
-            metric.set(number)
-        else:
-            metric.observe(0.01 * number)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-@pytest.fixture
-def served() -> Iterator[tuple[Metrics, int]]:
-    """Real metrics, served over HTTP as a process does."""
-    metrics = Metrics()
-    server, thread = start_http_server(0, addr="127.0.0.1", registry=metrics.registry)
-    yield metrics, server.server_port
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def no_reaper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The container is removed by the test itself; the reaper would be one more image from the network."""
-    monkeypatch.setattr(testcontainers_config, "ryuk_disabled", True)
-
-
-def _scraping(folder: Path, target: int) -> tuple[DockerContainer, str]:
-    """A Prometheus on this machine's loopback that scrapes one port, and its address."""
-    config = {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "scrape_timeout": f"{SCRAPE_SECONDS}s"},
-        "scrape_configs": [{"job_name": "ews", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
-    }
-    folder.chmod(0o755)
-    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML.
-    port = _free_port()
-    container = DockerContainer(PROMETHEUS, network_mode="host", volumes=[(str(folder), "/config", "ro")])
-    container.with_command(f"--config.file=/config/prometheus.yml --web.listen-address=127.0.0.1:{port}")
-    return container, f"http://127.0.0.1:{port}"
-
-
-def _until_full(url: str, metrics: Metrics) -> list[Any]:
-    """What is still empty once Prometheus has had time to scrape a system that goes on."""
-    deadline, number, empty = time.monotonic() + WAIT_SECONDS, 1, [Expression("", "nothing was asked")]
-    while empty and time.monotonic() < deadline:
-        number += 1
-        _step(metrics, number)
-        with contextlib.suppress(httpx.TransportError):  # Not up yet.
-            empty = check_dashboard(url, window=f"{10 * SCRAPE_SECONDS}s")
-    return empty
-
-
-@pytest.mark.docker
-@pytest.mark.usefixtures("no_reaper")
-def test_every_panel_shows_data_in_a_real_prometheus(tmp_path: Path, served: tuple[Metrics, int]) -> None:
-    """Prometheus scrapes the real registry of a small system, and each expression of each panel gives numbers."""
-    metrics, port = served
-    container, url = _scraping(tmp_path, port)
-    with container:
-        assert _until_full(url, metrics) == []
-
-
-@pytest.mark.docker
-def test_the_deployed_prometheus_configuration_is_valid() -> None:
-    """Promtool accepts deploy/prometheus/prometheus.yml."""
-    command = ["docker", "run", "--rm", "--network", "none", "-v", f"{DEPLOY}:/config:ro", "--entrypoint", "promtool"]
-    checked = subprocess.run(
-        [*command, PROMETHEUS, "check", "config", "/config/prometheus.yml"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 class _FakePrometheus(BaseHTTPRequestHandler):
@@ -257,7 +207,7 @@ def test_the_check_tells_an_empty_panel_from_a_full_one(answer: dict[str, Any], 
         thread = Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        empty, said = check_dashboard(url), main(url)
+        empty, said = check(url), main(url)
         server.shutdown()
         thread.join()
     assert [each.why for each in empty] == [why] * (len(EXPRESSIONS) if why else 0)

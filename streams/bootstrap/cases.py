@@ -21,6 +21,7 @@ from schemas.topics import ALERT_OUTCOMES, ALERTS, DEAD_LETTERS
 from streams import clock
 from streams.api.desk import Desk
 from streams.bootstrap.logs import log_as_json
+from streams.bootstrap.policy import detector_keys
 from streams.bootstrap.running import stop_on_signals, together
 from streams.casework.ladder import Ladder
 from streams.consumers.case_creator import CaseCreator
@@ -85,7 +86,7 @@ def run_case_process(settings: Settings) -> None:
 async def _run(settings: Settings, database: Database, ladder: Ladder) -> None:
     metrics, stop = Metrics.of_process(), stop_on_signals()
     await require_topics(settings, TOPICS)
-    creator = CaseCreator(CaseStore(database), ladder, metrics)
+    creator = CaseCreator(CaseStore(database), ladder, metrics, detectors=detector_keys())
     promises = PromiseKeeper(PromiseStore(database), ladder, metrics, now=clock.now)
     outcomes = OutcomeKeeper(OutcomeStore(database), metrics)
     loops: tuple[TopicLoop[Any], ...] = (

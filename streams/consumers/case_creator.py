@@ -17,7 +17,7 @@ from streams.stores.case import Applied, Changes, Stage
 from streams.stores.cases import CONSUMER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
     from schemas.alerts import Alert
@@ -37,7 +37,10 @@ class CaseCreator:
 
     name = CONSUMER
 
-    def __init__(self, store: CaseStore, rules: Ladder, metrics: Metrics) -> None:
+    def __init__(self, store: CaseStore, rules: Ladder, metrics: Metrics, *, detectors: Iterable[str] = ()) -> None:
+        """`detectors` are those that may warn: their lead is counted from 0 on, so that the first one shows."""
+        for detector in detectors:
+            metrics.lead_seconds.labels(detector)
         self._store = store
         self._rules = rules
         self._metrics = metrics

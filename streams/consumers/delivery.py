@@ -91,6 +91,9 @@ class Delivery:
     ) -> None:
         self._store = store
         self._channels = {channel.name: channel for channel in channels}
+        for channel in self._channels:
+            for outcome in _COUNTED.values():
+                metrics.notifications.labels(channel, outcome)  # From 0 on: a rate is seen from the first one.
         self._metrics = metrics
         self._now = now
         self.partitions = partitions

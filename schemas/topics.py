@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MURMUR2_SEED = 0x9747B28C
 DAY_MS = 86_400_000
+CHANGELOG_DELETE_RETENTION_MS = DAY_MS
+"""How long the tombstone of a forgotten state stays at least: a checkpoint must be younger."""
 
 SOURCES = (Topic.REPAYMENTS, Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS)
 """The keyed topics that a lane drains, in the order that breaks ties."""
@@ -50,7 +52,7 @@ _CHANGELOG = {
     "segment.ms": "600000",
     "min.cleanable.dirty.ratio": "0.2",
     "max.compaction.lag.ms": "3600000",
-    "delete.retention.ms": str(DAY_MS),
+    "delete.retention.ms": str(CHANGELOG_DELETE_RETENTION_MS),
 }
 
 LAYOUTS: dict[str, TopicLayout] = {

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     instance_id: Annotated[KafkaName, StringConstraints(min_length=1)] | None = None
     """This worker's fixed name in its group: unique, and kept over a restart, which then waits for no time-out."""
 
+    checkpoint_dir: Path | None = None
+    """Directory in which a worker keeps its committed states, to start from; without it from the changelog alone."""
+    checkpoint_seconds: Annotated[float, Field(ge=1, le=3_600)] = 300.0
+    """Seconds between two checkpoints of a lane."""
+
     policy_file: Path | None = None
     """TOML file of the detectors' settings; without it the defaults. `ews policies show` writes one."""
     clock: Literal["wall", "event"] = "wall"

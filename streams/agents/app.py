@@ -10,6 +10,8 @@ from faust.topics import Topic
 
 from schemas.events import Topic as EventTopic
 from schemas.topics import POLICIES
+from streams.agents.checkpointing import Checkpointing
+from streams.agents.checkpoints import CheckpointFiles
 from streams.agents.clients import AIOKAFKA
 from streams.agents.exits import leave_on
 from streams.agents.feeds import Feeds, NoFeeds
@@ -180,6 +182,7 @@ class Assembly:
                 self._ends,
                 lambda records, left: lanes.recovering(records, left),  # noqa: PLW0108 - it is bound below
                 self._clients,
+                checkpointing=self._checkpointing(),
             ),
             feeds=self._feeds(lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
             policies=self._policies(book, lambda: lanes.offer_all()),  # noqa: PLW0108 - it is bound below
@@ -188,6 +191,12 @@ class Assembly:
             wall=wall,
         )
         return lanes
+
+    def _checkpointing(self) -> Checkpointing | None:
+        if self._settings.checkpoint_dir is None:
+            return None
+        files = CheckpointFiles(self._settings.checkpoint_dir, group_id(self._settings, self._stage))
+        return Checkpointing(files, self._topic(self._stage.state), self._settings.checkpoint_seconds)
 
     def _producer(self, partition: int) -> LaneProducer:
         return LaneProducer(

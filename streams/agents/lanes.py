@@ -105,9 +105,13 @@ class Lanes:
     async def connect(self) -> None:
         """Opens the connections that reading needs, before there is anything to read."""
         await asyncio.gather(*(one.start() for one in self._readers()))
+        if self.changelog.checkpointing is not None:
+            await self.changelog.checkpointing.start(self.changelog.topic_id, lambda: self.owned)
 
     async def disconnect(self) -> None:
         """Closes them."""
+        if self.changelog.checkpointing is not None:
+            await self.changelog.checkpointing.stop()
         await asyncio.gather(*(one.stop() for one in self._readers()))
 
     def _readers(self) -> Iterable[Ends | ChangelogReader | Feeds | NoFeeds | Policies]:
@@ -257,7 +261,7 @@ class Lanes:
         except Exception as error:  # noqa: BLE001 - Faust would log it and stand idle
             leave_on(error, Exit.RECOVERY_FAILED)
         for lane in lanes.values():
-            lane.wall, lane.policies = self._wall, self.policies
+            lane.wall, lane.policies, lane.changelog_next = self._wall, self.policies, ends[lane.partition]
         self._starting, self.owned, self.recovered = [], lanes, True
         took = clock.monotonic() - began
         self.gauges.recovered(took)
@@ -265,6 +269,8 @@ class Lanes:
             "worker.recovered",
             lanes=partitions,
             states=sum(len(s) - (LANE_KEY in s) for s in states.values()),
+            from_checkpoints=self.changelog.from_checkpoints,
+            read=self.changelog.records,
             fence_seconds=round(fenced - began, 3),
             seconds=round(took, 3),
         )

@@ -26,6 +26,8 @@ class OwnedLane:
         self, logic: LaneLogic, states: MutableMapping[bytes, bytes], producer: LaneProducer, gauges: Gauges
     ) -> None:
         self.partition = producer.partition
+        self.changelog_next = 0
+        """All records of the changelog below it are in the states, and no others."""
         self.logic = logic
         self.states = states
         self.producer = producer
@@ -104,6 +106,7 @@ class OwnedLane:
         positions = {topic: next_ for topic, next_ in effects.positions.items() if topic != Topic.FEEDS}
         records = await self.producer.commit(effects, positions)
         self.logic.committed(effects)
+        self.changelog_next = self.producer.changelog_next or self.changelog_next
         self.buffer.applied(self.logic.positions)
         self.progressed = clock.monotonic()
         self.now_ms = effects.now_ms

@@ -14,13 +14,17 @@ from faust.tables.manager import TableManager
 from faust.tables.recovery import RebalanceAgain, Recovery
 
 from streams.agents.clients import AIOKAFKA
+from streams.kafka.topic_ids import topic_id
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from uuid import UUID
 
     from faust.types import TP
 
+    from streams.agents.checkpointing import Checkpointing
+    from streams.agents.checkpoints import Checkpoint
     from streams.agents.clients import Clients
 
     States = dict[bytes, bytes]
@@ -58,7 +62,10 @@ class Ends:
 
 
 class ChangelogReader:
-    """Reads partitions of the changelog from their beginning to their last stable offset, without a group."""
+    """Reads partitions of the changelog to their last stable offset, without a group.
+
+    From a checkpoint on where there is one that is to be trusted, else from the beginning.
+    """
 
     def __init__(
         self,
@@ -67,9 +74,16 @@ class ChangelogReader:
         ends: Ends,
         on_records: Callable[[int, int], None],
         clients: Clients = AIOKAFKA,
+        *,
+        checkpointing: Checkpointing | None = None,
     ) -> None:
         self._connection = connection
         self._clients = clients
+        self.checkpointing = checkpointing
+        self.from_checkpoints = 0
+        """The states that the last recovery took from checkpoints."""
+        self.records = 0
+        """The records that it read."""
         self.topic = topic
         self._ends = ends
         self._on_records = on_records
@@ -91,6 +105,10 @@ class ChangelogReader:
         if self._consumer is not None:
             await self._consumer.stop()
 
+    async def topic_id(self) -> UUID:
+        """The id that Kafka gave the changelog when it was made. Raises KafkaError or Unavailable."""
+        return await topic_id(self._consumer._client, self.topic)  # noqa: SLF001 - aiokafka asks for no ids
+
     async def read(self, partitions: Iterable[int]) -> tuple[dict[int, States], dict[int, int]]:
         """The states of each partition, and the offset after the last record that they hold.
 
@@ -98,26 +116,43 @@ class ChangelogReader:
         """
         consumer = self._consumer
         parts = [TopicPartition(self.topic, partition) for partition in partitions]
-        states: dict[int, States] = {part.partition: {} for part in parts}
         if not parts:
             return {}, {}
         # Under read_committed this is the last stable offset, and what the fenced owner left open is aborted by now.
         begins, ends = await self._ends.of(parts)
+        states, starts = await self._begun(parts, begins, ends)
         consumer.assign(parts)
         for part in parts:
-            consumer.seek(part, begins[part])
-        open_ = {part for part in parts if begins[part] < ends[part]}
+            consumer.seek(part, starts[part])
+        self.records = 0
+        open_ = {part for part in parts if starts[part] < ends[part]}
         while open_:
             fetched = await consumer.getmany(*open_, timeout_ms=500)
             for part, records in fetched.items():
                 _apply(states[part.partition], records)
             # The position, not the last record, says that it is done: markers take offsets too.
             left = {part: ends[part] - await consumer.position(part) for part in open_}
-            self._on_records(sum(map(len, fetched.values())), sum(left.values()))
+            read = sum(map(len, fetched.values()))
+            self.records += read
+            self._on_records(read, sum(left.values()))
             open_ = {part for part in open_ if left[part] > 0}
         # Paused and not unsubscribed: aiokafka's fetching task dies of that when it is between two assignments.
         consumer.pause(*parts)
         return states, {part.partition: end for part, end in ends.items()}
+
+    async def _begun(
+        self, parts: Sequence[TopicPartition], begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> tuple[dict[int, States], dict[TopicPartition, int]]:
+        """The states to begin with, and from where to read on."""
+        found: Mapping[int, Checkpoint] = {}
+        if self.checkpointing is not None:
+            found = await self.checkpointing.load(
+                {part.partition: begins[part] for part in parts}, {part.partition: ends[part] for part in parts}
+            )
+        self.from_checkpoints = sum(len(checkpoint.states) for checkpoint in found.values())
+        states = {part.partition: found[part.partition].states if part.partition in found else {} for part in parts}
+        starts = {part: found[part.partition].offset if part.partition in found else begins[part] for part in parts}
+        return states, starts
 
 
 def _apply(states: States, records: Iterable[Any]) -> None:

@@ -64,6 +64,8 @@ class LaneProducer:
         self._connection = connection
         self._transactional_id = f"{group}-{agent}-{partition}"
         self._producer: Any = None
+        self.changelog_next: int | None = None
+        """The offset after the last state that was committed; None before the first commit."""
 
     async def start(self) -> None:
         """Aborts what a dead owner left open, fences a paused one, and learns where the topics are."""
@@ -111,12 +113,18 @@ class LaneProducer:
             for batch in filled
         ]
         # A failed produce does not fail the transaction: without this the record is gone and the commit succeeds.
-        await asyncio.gather(*delivered)
+        written = await asyncio.gather(*delivered)
         if positions:
             offsets = {TopicPartition(self._topic(topic), self.partition): next_ for topic, next_ in positions.items()}
             await producer.send_offsets_to_transaction(offsets, self.group)
         await producer.commit_transaction()
+        self._note_changelog([(to, batch) for to, filled in batches for batch in filled], written)
         return sum(batch.record_count() for _, filled in batches for batch in filled)
+
+    def _note_changelog(self, batches: list[tuple[tuple[str, int], BatchBuilder]], written: list[Any]) -> None:
+        for (to, batch), where in zip(batches, written, strict=True):
+            if to == (self._stage.state, self.partition) and where is not None:
+                self.changelog_next = where.offset + batch.record_count()
 
     def _records(self, effects: Effects) -> dict[tuple[str, int], list[Record]]:
         """The records by topic and partition: the lane's own, and what other lanes are told."""

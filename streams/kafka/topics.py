@@ -29,7 +29,7 @@ LEADERS_SECONDS_MAX = 30.0
 """How long new topics may take until each partition can be written to."""
 POLL_SECONDS = 0.1
 
-_AT_LEAST = ("min.insync.replicas", "max.message.bytes")
+_AT_LEAST = ("min.insync.replicas", "max.message.bytes", "delete.retention.ms")
 _EQUAL = ("cleanup.policy",)
 
 

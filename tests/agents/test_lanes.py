@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from faust.types import TP
 
+from streams import clock
 from streams.agents import lanes as module
 from streams.agents import watchdog as watching
 from streams.agents.buffers import Pull
+from streams.agents.checkpointing import Checkpointing
+from streams.agents.checkpoints import Checkpoint, CheckpointFiles, Origin
 from streams.agents.exits import Exit
 from streams.agents.gauges import Gauges
 from streams.agents.lanes import Lanes
@@ -18,6 +21,7 @@ from tests.agents.counting_lane import CountingLane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from streams.agents.owned import OwnedLane
     from streams.engine.drain import Effects
@@ -47,6 +51,7 @@ class FakeProducer:
         self.partition = partition
         self.story = story
         self.hold: asyncio.Event | None = None
+        self.changelog_next = 0
 
     async def start(self) -> None:
         """Notes it."""
@@ -62,6 +67,7 @@ class FakeProducer:
         if self.hold is not None:
             await self.hold.wait()
         self.story.append(f"commit {self.partition}")
+        self.changelog_next += len(effects.states)
         return len(effects.states)
 
 
@@ -69,6 +75,8 @@ class FakeChangelog:
     """Holds no states, and notes when it is read."""
 
     topic = "x-state"
+    checkpointing = None
+    from_checkpoints = records = 0
 
     def __init__(self, story: list[str]) -> None:
         self.story = story
@@ -173,6 +181,30 @@ async def test_release_finishes_the_drain_in_flight_before_the_producer_stops() 
     await releasing
     assert world.story == ["commit 0", "stop 0"]
     assert world.lanes.owned == {}
+
+
+async def test_a_checkpoint_holds_nothing_of_a_transaction_under_way(tmp_path: Path) -> None:
+    """Its states and its offset are those of the last commit, at every moment of the next one."""
+    world, files = World(), CheckpointFiles(tmp_path, "ews")
+    checkpointing = Checkpointing(files, "x-state", 1.0)
+    await world.own(0)
+    await world.drain_all()
+    lane = world.lanes.owned[0]
+    before, offset = dict(lane.states), lane.changelog_next
+    world.producers[0].hold = asyncio.Event()
+    world.lanes.take(TP("x-repayments", 0), Pull(0, [Record(0)], 1))
+    world.lanes.offer_all()
+    world.lanes.drain(world.offered.pop())
+    await asyncio.sleep(0)
+    await checkpointing.save(lane)
+    origin = Origin("x-state", "None", 0)
+    assert Checkpoint(before, offset) == files.load(origin, 0, 1_000, clock.now_ms())
+    world.producers[0].hold.set()
+    await world.lanes.release()
+    await checkpointing.save(lane)
+    after = files.load(origin, 0, 1_000, clock.now_ms())
+    assert after == Checkpoint(dict(lane.states), lane.changelog_next)
+    assert after != Checkpoint(before, offset)
 
 
 async def test_a_drain_handed_over_before_the_release_does_nothing_after_it() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,10 @@ class Left(BaseException):
     """Stands for the end of the process."""
 
 
+FIRST_OFFSET = 40
+"""Where the fake's log puts the first record of every batch."""
+
+
 class FakeProducer:
     """Notes what is asked of it, in order, and fails where it is told to."""
 
@@ -35,14 +40,14 @@ class FakeProducer:
         """Notes it."""
         self.calls.append("begin")
 
-    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[None]:
+    async def send_batch(self, batch: BatchBuilder, topic: str, *, partition: int) -> asyncio.Future[Any]:
         """Notes it; the delivery comes later."""
         self.calls.append((topic, partition, batch.record_count()))
-        delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        delivered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.refuse is not None:
             delivered.set_exception(self.refuse)
         elif not self.hang:
-            asyncio.get_running_loop().call_later(0.01, delivered.set_result, None)
+            asyncio.get_running_loop().call_later(0.01, delivered.set_result, SimpleNamespace(offset=FIRST_OFFSET))
             delivered.add_done_callback(lambda _: self.calls.append(f"delivered {topic}"))
         return delivered
 
@@ -90,6 +95,18 @@ async def test_offsets_go_when_all_is_delivered_and_the_commit_last() -> None:
     assert {("x-order", 3, 1), ("x-alerts", 3, 1), ("x-state", 3, 2)} == set(fake.calls[1:4])
     assert {"delivered x-order", "delivered x-alerts", "delivered x-state"} == set(fake.calls[4:7])
     assert fake.calls[7:] == [({TopicPartition("x-repayments", 3): 7}, "app"), "commit"]
+
+
+async def test_the_changelog_s_next_offset_is_known_once_it_is_committed() -> None:
+    """A checkpoint says with it which records its states hold: those of a transaction under way are not among them."""
+    fake = FakeProducer()
+    producer = lane_producer(fake)
+    committing = asyncio.create_task(producer.commit(EFFECTS, {"repayments": 7}))
+    while "commit" not in fake.calls:
+        assert producer.changelog_next is None
+        await asyncio.sleep(0)
+    await committing
+    assert FIRST_OFFSET + len(EFFECTS.states) == producer.changelog_next
 
 
 async def test_what_other_lanes_are_told_goes_in_the_same_transaction_to_their_partitions() -> None:

@@ -407,6 +407,13 @@ class BorrowerSnoozedData(_Frozen):
     by: Token
 
 
+class BorrowerErasedData(_Frozen):
+    """Somebody decided that a borrower is to be forgotten. The reason names no person."""
+
+    by: Token
+    reason: Annotated[str, Field(max_length=200)] | None = None
+
+
 class LoanOpened(Event):
     """A loan was opened with its schedule."""
 
@@ -583,13 +590,21 @@ class BorrowerSnoozed(Event):
     data: BorrowerSnoozedData
 
 
+class BorrowerErased(Event):
+    """A borrower is forgotten: nothing of theirs is kept, and what still arrives is passed over."""
+
+    topic: ClassVar[Topic] = Topic.CONTACTS
+    type: Literal["ews.borrower.erased.v1"] = "ews.borrower.erased.v1"
+    data: BorrowerErasedData
+
+
 EVENTS: dict[str, type[Event]] = {
     model.model_fields["type"].default: model
     for model in (
         LoanOpened, LoanSnapshot, LoanDisbursed, ScheduleChanged, RepaymentReceived, RepaymentReturned, PromiseMade,
         CollateralValued, LoanClosed, LoanChargedOff, TransactionBooked, InquiryMade, TradelineReported, ScoreReported,
         PublicRecordFiled, FeedHeartbeat, ContactAttempted, ContactReached, ContactUndeliverable,
-        ContactDetailsChanged, ContactOptedOut, BorrowerSnoozed,
+        ContactDetailsChanged, ContactOptedOut, BorrowerSnoozed, BorrowerErased,
     )
 }  # fmt: skip
 """Every event type that is known, by its `type`."""

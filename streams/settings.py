@@ -2,13 +2,17 @@
 
 A setting is a field: its docstring is what `ews config show` prints, its unit stands in its name. To add one, add a
 field. Thresholds of detectors are no settings: they are policy (`EWS_POLICY_FILE`, topic `policies`).
+
+What is secret, or an address that may carry a password, can come out of a file too: `EWS_SASL_PASSWORD_FILE=PATH` in
+place of `EWS_SASL_PASSWORD`, as secrets are mounted into containers.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations at run time
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 PREFIX = "EWS_"
 MASK = "********"
 PORT_MAX = 65_535
+_QUERY_PASSWORD = re.compile(r"((?:ssl)?password=)[^&]*", re.IGNORECASE)
 
 KafkaName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]*$", max_length=150)]
 WebUrl = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
@@ -79,6 +84,8 @@ class Settings(BaseSettings):
     """PEM file of its private key."""
     ssl_key_password: SecretStr | None = None
     """The private key's password."""
+    token_keys: SecretStr | None = None
+    """Keys that borrower tokens are made with by `ews import` and `ews tokens` (VERSION:HEX), the newest first."""
     instance_id: Annotated[KafkaName, StringConstraints(min_length=1)] | None = None
     """This worker's fixed name in its group: unique, and kept over a restart, which then waits for no time-out."""
 
@@ -191,14 +198,23 @@ class Settings(BaseSettings):
         return self
 
 
+SECRET = tuple(
+    name
+    for name, field in Settings.model_fields.items()
+    if SecretStr in getattr(field.annotation, "__args__", ()) or (name.endswith("_url") and not field.repr)
+)
+"""The settings that are or may hold secrets: masked where they are shown, and taken from files too."""
+
+
 def load(**overrides: Any) -> Settings:
     """The settings of the environment, with those of the command line on top (None stands for not given).
 
     Raises Misconfigured, naming every setting that is wrong or unknown.
     """
     _refuse_unknown(os.environ)
+    given = _from_files(os.environ) | {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+        return Settings(**given)
     except ValidationError as invalid:
         raise Misconfigured("; ".join(map(_mistake, invalid.errors(include_url=False)))) from invalid
     except SettingsError as unreadable:
@@ -215,8 +231,32 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
+def from_file(field: str) -> str:
+    """The variable that names a file with a setting's value, for those that may hold a secret."""
+    return f"{variable(field)}_FILE"
+
+
+def _from_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """The values that stand in files. One that is empty, or given twice, is a mistake; its content is never told."""
+    found = {}
+    by_name = {name.upper(): value for name, value in environment.items()}
+    for field in SECRET:
+        path = by_name.get(from_file(field))
+        if not path:
+            continue
+        if by_name.get(variable(field)):
+            raise Misconfigured(f"{variable(field)} and {from_file(field)} say the same thing twice: set one")
+        try:
+            found[field] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as bad:
+            raise Misconfigured(f"{from_file(field)}: {path} is no readable text file") from bad
+        if not found[field]:
+            raise Misconfigured(f"{from_file(field)}: {path} is empty")
+    return found
+
+
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    known = [variable(name) for name in Settings.model_fields]
+    known = [variable(name) for name in Settings.model_fields] + [from_file(name) for name in SECRET]
     unknown = sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
     if unknown:
         raise Misconfigured("; ".join(f"there is no setting {name}{_nearest(name, known)}" for name in unknown))
@@ -254,6 +294,5 @@ def _shown(name: str, value: object) -> str:
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", f":{MASK}@", 1)
+    shown = url if parts.password is None else url.replace(f":{parts.password}@", f":{MASK}@", 1)
+    return _QUERY_PASSWORD.sub(rf"\1{MASK}", shown)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.bootstrap.tokens import token_key
 from streams.cli.options import AsJson
 from streams.history.importer import Refusal, import_file
 from streams.history.mapping import load_mapping
 from streams.history.ordering import keep_apart, replacing
+from streams.settings import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +42,7 @@ def import_events(  # noqa: PLR0917 - Typer passes them by name
     """
     keep_apart((file, mapping), (out, rejected))
     with reporting(rejected, quiet=as_json) as report:
-        result = import_file(file, load_mapping(mapping), out, report)
+        result = import_file(file, load_mapping(mapping), out, report, token_key(load()))
     if as_json:
         typer.echo(json.dumps(result.as_dict()))
     else:

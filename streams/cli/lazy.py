@@ -37,6 +37,7 @@ COMMANDS = (
     Row("state", "state", "Export and inspect the borrowers' states."),
     Row("validate", "validate", "Check a file of events, a line for each bad one."),
     Row("import", "import_events", "Turn a lender's own export into events."),
+    Row("tokens", "tokens", "Make borrowers' pseudonyms from natural ids."),
     Row("simulate", "simulate", "Make up a portfolio's events, with seeded trouble."),
     Row("replay", "replay", "Run the engine over a file, without Kafka."),
     Row("backtest", "backtest", "Measure a policy on labelled history."),

@@ -96,6 +96,8 @@ class Borrower(Wakeups):
     snoozes: list[Snooze] = []
     past: list[Past] = []
     """The loans that were dropped, in short, as far as they are remembered."""
+    erased_ms: int = 0
+    """When the borrower was erased; 0 if never, or if a loan was opened since (`streams.engine.erasing`)."""
 
     def loan(self, loan_id: str) -> Loan | None:
         """The loan with that id, or None."""

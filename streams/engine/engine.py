@@ -13,6 +13,7 @@ from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, found, reconcile, retire
+from streams.engine.erasing import OVER, drop_shells, erase, passes_over
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.forgetting import drop_expired, may_forget, tidy
 from streams.engine.measure import Occurrence, part_of, update
@@ -63,8 +64,11 @@ class Outcome(NamedTuple):
     waits: bool = False
     told: Told = NOTHING
     """What the second hop is to be told."""
+    erased: bool = False
+    """Whether the event was passed over, because its borrower was erased."""
 
 
+PASSED_OVER = Outcome(changed=False, erased=True)
 UNCHANGED = Outcome(changed=False)
 
 
@@ -113,6 +117,8 @@ class Engine:
         at_ms = max(now_ms, origin.timestamp)
         occurred = ms_of(event.time)
         self._check_age(event, occurred, at_ms)
+        if passes_over(borrower, event, occurred):
+            return PASSED_OVER
         repayment = isinstance(event, events.RepaymentReceived | events.RepaymentReturned)
         key, content = hash_of(event.source, event.id), 0
         if not repayment:
@@ -122,7 +128,12 @@ class Engine:
                 if known:
                     return UNCHANGED
                 raise InvalidEvent(Reason.ID_CONFLICT, "this source and id came with other content before")
-        outcome = self._apply(token, borrower, event, origin, Moment(at_ms, through))
+        moment = Moment(at_ms, through)
+        if isinstance(event, events.BorrowerErased):
+            outcome = Outcome(self._end_all(self._scene(token, borrower, moment)))
+            erase(borrower, occurred)
+        else:
+            outcome = self._apply(token, borrower, event, origin, moment)
         if outcome.changed:
             if not repayment:
                 borrower.remember(key, content, at_ms)
@@ -145,6 +156,7 @@ class Engine:
         if SNOOZE in due:
             self._plan_snoozes(borrower, now_ms)
         told = tell(borrower, now_ms, through) if TELL in due else NOTHING
+        drop_shells(borrower)
         tidy(borrower, now_ms, self.policy.limits)
         for key in due - self._keys:  # A policy has turned the detector off since.
             del borrower.wakeups[key]
@@ -182,9 +194,16 @@ class Engine:
             if not episode.is_open or detector is None or episode.detector not in keys:
                 continue
             if not detector.enabled:
-                yield retire(scene, detector, episode, "turned this detector off")
+                yield retire(scene, detector, episode, _by_policy(scene, "turned this detector off"))
             elif detector.shadow != episode.shadow:
-                yield retire(scene, detector, episode, f"{'began' if detector.shadow else 'ended'} a trial of it")
+                how = f"{'began' if detector.shadow else 'ended'} a trial of it"
+                yield retire(scene, detector, episode, _by_policy(scene, how))
+
+    def _end_all(self, scene: Scene) -> list[Alert]:
+        """The last word on every open episode of a borrower who is erased."""
+        detectors = self.idle | {detector.key: detector for detector in self.detectors}
+        open_ones = [e for e in scene.borrower.episodes if e.is_open and e.detector in detectors]
+        return [retire(scene, detectors[e.detector], e, OVER) for e in open_ones]
 
     def _check_age(self, event: events.Event, occurred: int, at_ms: int) -> None:
         limits = self.policy.limits
@@ -316,6 +335,10 @@ class Engine:
             else:
                 wakeups.pop(detector.key, None)
         return alerts
+
+
+def _by_policy(scene: Scene, how: str) -> str:
+    return f"The policy {scene.policy_version} {how}."
 
 
 def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:

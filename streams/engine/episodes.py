@@ -131,9 +131,9 @@ def _unsaid(scene: Scene, detector: Detector, episode: Episode) -> Iterator[Aler
     yield _revise(scene, detector, finding, episode, status)
 
 
-def retire(scene: Scene, detector: Detector, episode: Episode, how: str) -> Alert:
-    """The last word on an open episode that a change of the policy ends."""
-    finding = ended(episode, "expired", f"The policy {scene.policy_version} {how}.")
+def retire(scene: Scene, detector: Detector, episode: Episode, reason: str) -> Alert:
+    """The last word on an open episode that ends for another reason than what it saw."""
+    finding = ended(episode, "expired", reason)
     return _revise(scene, detector, finding, episode, AlertStatus.RESOLVED)
 
 

@@ -373,7 +373,7 @@ def _refused(topic: str, record: SourceRecord) -> Refused:
 
 def _word(outcome: Outcome) -> str:
     if not outcome.changed:
-        return "duplicate"
+        return "erased" if outcome.erased else "duplicate"
     if outcome.waits:
         return "waiting"
     return "late" if outcome.late else "applied"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -16,6 +17,8 @@ import orjson
 
 from schemas.codec import InvalidEvent, decode_mapping
 from schemas.currencies import exponent
+from schemas.tokens import token
+from streams.errors import Misconfigured
 from streams.history.exports import as_text, read_rows
 from streams.history.files import available_ms
 from streams.history.ordering import Pieces, merged, replacing
@@ -24,6 +27,7 @@ from streams.history.positions import Positions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from schemas.tokens import TokenKey
     from streams.history.exports import Row
     from streams.history.mapping import Mapping, RowMapping, ScheduleMapping
 
@@ -83,13 +87,19 @@ class Imported:
         }
 
 
-def import_file(path: Path, mapping: Mapping, out: Path, refused: Callable[[Refusal], None] | None = None) -> Imported:
+def import_file(
+    path: Path,
+    mapping: Mapping,
+    out: Path,
+    refused: Callable[[Refusal], None] | None = None,
+    key: TokenKey | None = None,
+) -> Imported:
     """Write the export's events to `out` in order of available time; `refused` hears of each row that became none.
 
-    Raises Misconfigured if a file cannot be read or written.
+    `key` makes the tokens that the mapping asks for. Raises Misconfigured if a file cannot be read or written.
     """
     result = Imported()
-    importer = Importer(mapping)
+    importer = Importer(mapping, key)
     with replacing(out) as stream, TemporaryDirectory(prefix=".ews-import-", dir=out.parent) as folder:
         pieces = Pieces(Path(folder))
         for row in read_rows(path, mapping):
@@ -114,8 +124,14 @@ def import_file(path: Path, mapping: Mapping, out: Path, refused: Callable[[Refu
 class Importer:
     """Turns rows into events, in the order of the export: what is outstanding follows from the rows before."""
 
-    def __init__(self, mapping: Mapping) -> None:
+    def __init__(self, mapping: Mapping, key: TokenKey | None = None) -> None:
+        """Raises Misconfigured without a key where the mapping asks for tokens."""
+        if mapping.tokens and key is None:
+            raise Misconfigured(
+                "the mapping makes tokens: set EWS_TOKEN_KEYS or EWS_TOKEN_KEYS_FILE (`ews tokens key`)"
+            )
         self._mapping = mapping
+        self._key = key
         self._zone = ZoneInfo(mapping.zone)
         self._rows = [(row, frozenset(row.when), mapping.constants_of(row)) for row in mapping.rows]
         self._positions = Positions()
@@ -153,10 +169,10 @@ class Importer:
     def _envelope(self, kind: RowMapping, row: Row) -> dict[str, Any]:
         event: dict[str, Any] = {
             "specversion": "1.0",
-            "id": _id(kind, row),
+            "id": _id(kind, row, self._key if self._mapping.tokens else None),
             "source": self._mapping.source,
             "type": kind.type,
-            "subject": as_text(_get(row, kind.subject)),
+            "subject": self._token("subject", as_text(_get(row, kind.subject))),
             "time": self._time(row, kind.time),
         }
         if kind.recorded and _has(row, kind.recorded):
@@ -168,7 +184,7 @@ class Importer:
         data: dict[str, Any] = dict.fromkeys(kind.derived, name)
         for target, column in kind.columns.items():
             if _has(row, column):
-                data[target] = _called(kind.values.get(target), row, column)
+                data[target] = self._token(target, _called(kind.values.get(target), row, column))
         currency = data.get("currency", currency)
         fillers: tuple[tuple[dict[str, str], Callable[[str], Any]], ...] = (
             (kind.numbers, lambda column: _number(row, column)),
@@ -181,6 +197,16 @@ class Importer:
         if kind.schedule:
             data["schedule"] = _schedule(kind.schedule, row, currency)
         return data
+
+    def _token(self, target: str, natural: str) -> str:
+        """The value as it is, or its token where the mapping asks for one."""
+        kind = self._mapping.tokens.get(target)
+        if kind is None:
+            return natural
+        assert self._key is not None, "checked at the start"
+        if not natural.strip():
+            raise RefusedRow("missing_column", f"{target}: is blank")
+        return token(natural, self._key, kind)
 
     def _time(self, row: Row, column: str) -> str:
         value = _get(row, column)
@@ -212,10 +238,15 @@ def _get(row: Row, column: str) -> Any:
     return value
 
 
-def _id(kind: RowMapping, row: Row) -> str:
-    """An id of the row's own content: the same row gives the same event, however often it is exported."""
+def _id(kind: RowMapping, row: Row, key: TokenKey | None) -> str:
+    """An id of the row's own content: the same row gives the same event, however often it is exported.
+
+    Where natural ids are kept out of the events it is keyed too, or it would let them be guessed.
+    """
     facts = {column: _get(row, column) for column in kind.id} or row.columns
     raw = orjson.dumps([kind.type, facts], option=orjson.OPT_SORT_KEYS)
+    if key is not None:
+        return hmac.new(key.secret, b"event:" + raw, hashlib.sha256).hexdigest()[:ID_HEX]
     return hashlib.sha256(raw).hexdigest()[:ID_HEX]
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from schemas.codec import describe
 from schemas.events import EVENTS
@@ -103,6 +112,8 @@ class Mapping(_Strict):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     constants: dict[str, Constant] = {}
     """Fields that every event has which knows them, such as currency or servicing_zone."""
+    tokens: dict[str, Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]] = {}
+    """Fields (and `subject`) whose columns hold natural ids, and their kind: they become tokens by a keyed hash."""
     rows: Annotated[tuple[RowMapping, ...], Field(min_length=1)]
 
     @field_validator("zone")
@@ -154,7 +165,8 @@ def load_mapping(path: Path) -> Mapping:
 
 def _mistakes(mapping: Mapping) -> list[str]:
     """What is wrong with fields: unknown, filled twice, not filled."""
-    found = []
+    columns = {"subject", *(name for row in mapping.rows for name in row.columns)}
+    found = [f"tokens.{name}: is no field filled from a column" for name in sorted(mapping.tokens.keys() - columns)]
     for index, row in enumerate(mapping.rows):
         where = f"rows.{index}"
         known = fields_of(row.type)

@@ -72,8 +72,8 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Where it is, without a password."""
-        return self.engine.url.render_as_string(hide_password=True)
+        """Where it is, without a password; the options of the connection may hold another one."""
+        return self.engine.url.set(query={}).render_as_string(hide_password=True)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

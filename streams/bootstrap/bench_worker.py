@@ -1,11 +1,14 @@
 """The product as the benchmark runs it: a worker that says when it is warm and when all events are committed.
 
-`python -m streams.bootstrap.bench_worker rules|catalogue BOOTSTRAP PREFIX PARTITIONS EVENTS UNTIL`
+`python -m streams.bootstrap.bench_worker rules|catalogue BOOTSTRAP PREFIX PARTITIONS EVENTS UNTIL`, where EVENTS is the
+number of all events, or, for several workers, those of each partition, separated by commas.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +55,25 @@ class Timed:
             say("seen", Timed.done)
 
 
+class Counted(Timed):
+    """A lane that says when it begins and when its own events are committed, where several workers share the lanes."""
+
+    def __init__(self, lane: LaneLogic, expected: int) -> None:
+        super().__init__(lane, expected)
+        self._mine = sum(self._before.values())
+        say("lane", 0)
+
+    def committed(self, effects: Effects) -> None:
+        """Counts what is committed."""
+        self._lane.committed(effects)
+        before = self._mine
+        for topic, position in effects.positions.items():
+            self._mine += position - self._before.get(topic, 0)
+            self._before[topic] = position
+        if before < self._expected <= self._mine:
+            say("seen", self._expected)
+
+
 def say(what: str, events: int) -> None:
     """A line for the benchmark."""
     line = {"what": what, "at_ns": clock.now_ms() * 1_000_000, "cpu_seconds": time.process_time(), "events": events}
@@ -59,9 +81,16 @@ def say(what: str, events: int) -> None:
     sys.stdout.buffer.flush()
 
 
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(0)
+
+
 def main() -> int:
     """A worker of one of the two kinds, until it is killed. Time ends at UNTIL where the kind has a clock."""
     kind, bootstrap, prefix, partitions, expected, until = sys.argv[1:]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = load(
         bootstrap_servers=bootstrap,
         topic_prefix=prefix,
@@ -73,7 +102,8 @@ def main() -> int:
 
     def lane(partition: int, states: MutableMapping[bytes, bytes]) -> Any:
         logic: Any = reference.RulesLane(states) if kind == "rules" else product(partition, states)
-        return Timed(logic, int(expected))
+        counts = list(map(int, expected.split(",")))
+        return Timed(logic, counts[0]) if len(counts) == 1 else Counted(logic, counts[partition])
 
     return run(settings, lane)
 

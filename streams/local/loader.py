@@ -21,7 +21,7 @@ from streams.errors import Unavailable
 from streams.kafka.connection import connection, topic_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BATCH_BYTES = 512 * 1024
 FLYING_MAX = 32
 """Batches that wait for the broker's answer at once: 16 MiB, whatever the file's length."""
+GATE_MS_MAX = 900_000
+"""How long a transaction may wait at a gate: the most that a broker allows by default."""
 RECORD_BYTES_MAX = 1_048_588 - 512
 """Key and value that a broker takes by default, less a batch's header."""
 AHEAD_MS_MAX = 3_600_000
@@ -85,14 +87,16 @@ async def load(
     *,
     until_ms: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    gate: Callable[[], Awaitable[None]] | None = None,
 ) -> Loaded:
     """Load all events that became known by `until_ms`; all are written when this returns. Raises Unavailable.
 
-    An event that claims to have become known in the future is given the time of the one before it.
+    An event that claims to have become known in the future is given the time of the one before it. With a `gate` all
+    are one transaction: it is awaited when they are written, and then they are there at once.
     """
     began, loaded = clock.monotonic(), Loaded()
     latest_ms = clock.now_ms() + AHEAD_MS_MAX // 2
-    async with _Loading(settings) as loading:
+    async with _Loading(settings, gate) as loading:
         for event in events:
             if until_ms is not None and event.available_ms > until_ms:
                 loaded.left_out += 1
@@ -110,20 +114,35 @@ async def load(
     return loaded
 
 
+def place(event: Readable, partitions: int) -> int:
+    """The partition that an event goes to."""
+    if event.topic == Topic.FEEDS:
+        return 0
+    # What has no key goes anywhere, but to the same place in every run.
+    return partition_of(event.value if event.key is None else event.key, partitions)
+
+
 class _Loading:
     """The batches under way."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Callable[[], Awaitable[None]] | None) -> None:
         self._settings = settings
+        self._gate = gate
         self._filling: dict[tuple[str, int], BatchBuilder] = {}
         self._flying: deque[asyncio.Future[Any]] = deque()
 
     async def __aenter__(self) -> Self:
         self._producer = AIOKafkaProducer(
-            **connection(self._settings), enable_idempotence=True, max_batch_size=BATCH_BYTES
+            **connection(self._settings),
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            transactional_id=f"{self._settings.topic_prefix}load" if self._gate else None,
+            transaction_timeout_ms=GATE_MS_MAX,
         )
         try:
             await self._producer.start()
+            if self._gate:
+                await self._producer.begin_transaction()
         except (KafkaError, OSError) as away:
             await self._producer.stop()
             raise self._unavailable(away) from away
@@ -135,6 +154,9 @@ class _Loading:
                 for place in list(self._filling):
                     await self._send(place)
                 await self._landed(0)
+                if self._gate:
+                    await self._gate()
+                    await self._producer.commit_transaction()
         finally:
             for late in self._flying:
                 late.cancel()
@@ -142,20 +164,14 @@ class _Loading:
 
     async def add(self, event: Readable, at_ms: int) -> None:
         """Put an event into the batch of its partition; send that when it is full."""
-        place = event.topic, self._partition(event)
+        to = event.topic, place(event, self._settings.partitions)
         value = event.value[: RECORD_BYTES_MAX - len(event.key or b"")]  # What is cut off is too large in any case.
-        batch = self._filling.get(place)
+        batch = self._filling.get(to)
         if batch is None or batch.append(timestamp=at_ms, key=event.key, value=value) is None:
             if batch is not None:
-                await self._send(place)
-            batch = self._filling[place] = self._producer.create_batch()
+                await self._send(to)
+            batch = self._filling[to] = self._producer.create_batch()
             batch.append(timestamp=at_ms, key=event.key, value=value)
-
-    def _partition(self, event: Readable) -> int:
-        if event.topic == Topic.FEEDS:
-            return 0
-        # What has no key goes anywhere, but to the same place in every run.
-        return partition_of(event.value if event.key is None else event.key, self._settings.partitions)
 
     async def _send(self, place: tuple[str, int]) -> None:
         topic, partition = place

@@ -1,17 +1,17 @@
 """A variant's process: what it reports, what it costs, how it ends.
 
 It prints two lines of JSON, `{"what": "began" | "seen", "at_ns": ..., "cpu_seconds": ..., "events": ...}`: when it is
-warm (a fifth of the events is done) and when it has done all. What else it prints is left aside.
+warm (a fifth of the events is done) and when it has done all. What else it prints is left aside. Its standard input is
+a pipe that we hold: it ends when that does, so that nothing runs on when we are killed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import resource
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 END_SECONDS_MAX = 20
 _RUSAGE_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -46,10 +46,10 @@ class Child:
         self.name = name
         self._directory = directory
         self._log = directory / "stderr.log"
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._reports: list[Report] = []
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                command, env=dict(env), cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                command, env=dict(env), cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
             )
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -61,17 +61,21 @@ class Child:
     ) -> None:
         self._process.kill()
         self._process.wait(END_SECONDS_MAX)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def said(self, what: str) -> list[Report]:
+        """All lines of this kind so far."""
+        return [report for report in tuple(self._reports) if report.what == what]
 
     def report(self, what: str, seconds_max: float) -> Report:
-        """The next line of this kind. Raises Unavailable if the process ends without it, or takes too long."""
+        """The first line of this kind. Raises Unavailable if the process ends without it, or takes too long."""
         deadline = clock.monotonic() + seconds_max
         while clock.monotonic() < deadline:
-            with contextlib.suppress(queue.Empty):
-                if (report := self._reports.get(timeout=POLL_SECONDS)).what == what:
-                    return report
-                continue
-            if self._process.poll() is not None and self._reports.empty():
-                raise Unavailable(f"{self.name} ended with exit code {self._process.returncode}: {self._complaint()}")
+            if said := self.said(what):
+                return said[0]
+            self.require_running()
+            time.sleep(POLL_SECONDS)
         raise Unavailable(f"{self.name} had not {what} after {seconds_max:.0f} s: {self._complaint()}")
 
     def require_running(self) -> None:
@@ -88,7 +92,7 @@ class Child:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if (report := parse(line)) is not None:
-                self._reports.put(report)
+                self._reports.append(report)
 
     def _complaint(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.events import Topic
@@ -14,14 +16,15 @@ from streams.local.bench import oracle
 from streams.local.bench.child import Child
 from streams.local.bench.figures import Run, Verdict
 from streams.local.bench.ground import Ground, Line
+from streams.local.bench.latency import measured
 from streams.local.bench.variants import CHECKOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from streams.local.bench.child import Report
     from streams.local.bench.ground import Alert
+    from streams.local.bench.latency import Latency, Pace
     from streams.local.bench.variants import Variant
 
 BEGIN_SECONDS_MAX = 120.0
@@ -63,7 +66,8 @@ class Comparison:
     catalogue: Callable[[int], Work]
     """The work for the whole catalogue: about so many events of a simulated portfolio."""
     say: Callable[[str], None]
-    done: Callable[[Run], None] = lambda _: None
+    done: Callable[[], None] = lambda: None
+    """Called after each run."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Variants that could not be prepared, with the reason."""
     _works: dict[tuple[bool, int], Work] = field(default_factory=dict)
@@ -87,13 +91,12 @@ class Comparison:
             start = number % max(1, len(variants))
             for variant in (*variants[start:], *variants[:start]):
                 self.say(f"round {number + 1} of {self.load.rounds}: {variant.title}, {variant.guarantee}")
-                run = self.run(variant)
-                self.done(run)
-                yield run
+                yield self.run(variant)
+                self.done()
 
     def run(self, variant: Variant) -> Run:
         """One run of one variant, on topics of its own."""
-        work = self._work(variant)
+        work = self.work(variant)
         ground = Ground(self.bootstrap, self.load.partitions)
         asyncio.run(ground.lay())
         try:
@@ -102,15 +105,25 @@ class Comparison:
         finally:
             asyncio.run(ground.clear())
 
-    def start(self, variant: Variant, ground: Ground, expected: int, until: str = "") -> Child:
-        """The variant's process on these topics; 0 for events without an end."""
-        where = (self.bootstrap, ground.prefix, str(self.load.partitions), str(expected), variant.mode or until)
-        directory = self.directory / ground.prefix.rstrip("-")
-        directory.mkdir()
+    def latency(self, variant: Variant, pace: Pace) -> Latency:
+        """One run of one variant at a steady rate, on topics of its own."""
+        self.say(f"latency at {pace.rate:,.0f} events/s: {variant.title}, {variant.guarantee}")
+        ground = Ground(self.bootstrap, self.load.partitions)
+        asyncio.run(ground.lay())
+        try:
+            with self.start(variant, ground, "0") as child:
+                return asyncio.run(measured(ground, variant.key, pace, self.load.borrowers, child.require_running))
+        finally:
+            asyncio.run(ground.clear())
+
+    def start(self, variant: Variant, ground: Ground, expected: str, until: str = "") -> Child:
+        """A process of the variant on these topics; "0" for events without an end."""
+        where = (self.bootstrap, ground.prefix, str(self.load.partitions), expected, variant.mode or until)
+        directory = Path(tempfile.mkdtemp(dir=self.directory, prefix=ground.prefix))
         return Child(variant.title, (*self._commands[variant.key], *where), _environment(), directory)
 
     def _measure(self, variant: Variant, ground: Ground, expected: int, work: Work) -> Run:
-        with self.start(variant, ground, expected, work.until) as child:
+        with self.start(variant, ground, str(expected), work.until) as child:
             began = child.report("began", BEGIN_SECONDS_MAX)
             seen = child.report("seen", RUN_SECONDS_MAX)
             alerts = asyncio.run(ground.alerts(work.alerts, wait_seconds=ALERTS_SECONDS_MAX))
@@ -124,7 +137,8 @@ class Comparison:
             verdict=work.verdict(alerts),
         )
 
-    def _work(self, variant: Variant) -> Work:
+    def work(self, variant: Variant) -> Work:
+        """The events of a variant, made once."""
         count = self.load.events // (SLOW_SHARE if variant.slow else 1)
         kind = variant.catalogue, count
         if kind not in self._works:

@@ -86,6 +86,15 @@ def ratio(summaries_: Iterable[Summary], variant: str, to: str) -> float | None:
     return rates[variant] / rates[to] if variant in rates and to in rates else None
 
 
+def cpu_ratio(summaries_: Iterable[Summary], variant: str, to: str) -> float | None:
+    """How many times as many events for each second of CPU time; None where one of them did not run.
+
+    Of two programs of one thread this says what `ratio` says on a machine that has nothing else to do.
+    """
+    costs = {summary.variant: summary.cpu_seconds_per_million for summary in summaries_}
+    return costs[to] / costs[variant] if variant in costs and costs.get(to) else None
+
+
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of the values does not exceed."""
     ordered = sorted(values)

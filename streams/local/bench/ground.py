@@ -17,11 +17,11 @@ from streams import clock
 from streams.errors import Unavailable
 from streams.kafka.connection import connection, topic_name
 from streams.kafka.topics import create_topics
-from streams.local.loader import load
+from streams.local.loader import load, place
 from streams.settings import load as load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from streams.settings import Settings
 
@@ -72,14 +72,25 @@ class Ground:
                     if code:
                         raise Unavailable(f"the cluster refuses a topic's settings: {reason or for_code(code)}")
 
-    async def fill(self, lines: Iterable[Any]) -> int:
-        """Loads events; how many a variant will count (heartbeats are not events). Raises Unavailable."""
-        loaded = (await load(self.settings, lines)).topics
+    async def fill(self, lines: Iterable[Any], gate: Callable[[], Awaitable[None]] | None = None) -> int:
+        """Loads events; how many a variant will count (heartbeats are not events). Raises Unavailable.
+
+        With a gate they are one transaction, which is committed when the gate lets it.
+        """
+        loaded = (await load(self.settings, lines, gate=gate)).topics
         return loaded.total() - loaded[Topic.FEEDS]
+
+    def counts(self, lines: Iterable[Any]) -> list[int]:
+        """How many of the events each partition will get."""
+        counts = [0] * self.settings.partitions
+        for line in lines:
+            if line.topic != Topic.FEEDS:
+                counts[place(line, self.settings.partitions)] += 1
+        return counts
 
     async def alerts(self, count: int, *, wait_seconds: float) -> list[Alert]:
         """The committed alerts: those there are once it is `count`, or once nothing new comes for so long."""
-        async with self._reader() as reader:
+        async with self.reader() as reader:
             found: list[Alert] = []
             last = clock.monotonic()
             while len(found) < count and clock.monotonic() - last < wait_seconds:
@@ -101,7 +112,8 @@ class Ground:
         return topic_name(self.settings, ALERTS)
 
     @contextlib.asynccontextmanager
-    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+    async def reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer of the committed alerts, from the first on."""
         reader = AIOKafkaConsumer(
             **connection(self.settings), enable_auto_commit=False, auto_offset_reset="earliest",
             isolation_level="read_committed", fetch_max_wait_ms=50,

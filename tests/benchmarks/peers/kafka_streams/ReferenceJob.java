@@ -244,5 +244,7 @@ public final class ReferenceJob {
         });
         Runtime.getRuntime().addShutdownHook(new Thread(streams::close));
         streams.start();
+        while (System.in.read() >= 0) {}
+        Runtime.getRuntime().halt(0); // Who started us is gone.
     }
 }

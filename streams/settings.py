@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     dead_letter_limit: Literal["on", "off"] = "on"
     """Whether too many dead letters stop a worker (exit code 3). Off lets those pass that are known to be bad."""
 
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on a process logs. With debug the worker has a line for every alert."""
     metrics_host: str = "127.0.0.1"
     """Address that /metrics, /healthz and /readyz listen on."""
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0

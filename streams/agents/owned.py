@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.events import Topic
 from streams import clock
 from streams.agents.buffers import LaneBuffer
+from streams.agents.said import say
 
 if TYPE_CHECKING:
     import asyncio
@@ -111,5 +112,6 @@ class OwnedLane:
         self.progressed = clock.monotonic()
         self.now_ms = effects.now_ms
         self._gauges.committed(self, effects, records, self.progressed - began)
+        say(effects, self.partition)
         self.fetched = None if self.buffer.empty else self.progressed
         self.busy = False

@@ -13,6 +13,7 @@ from streams.api.contacts_made import count
 from streams.casework.acting import act
 from streams.casework.actions import Assign
 from streams.casework.changes import gather
+from streams.casework.facts import traced
 from streams.errors import Conflict, NotFound, Stale
 from streams.stores import case_lists as lists
 from streams.stores import requests
@@ -163,9 +164,19 @@ class Desk:
     now: Callable[[], datetime] = field(kw_only=True)
 
     def act(
-        self, case_id: str, action: Action, actor: Actor, *, version: int | None, reply: Reply | None = None
+        self,
+        case_id: str,
+        action: Action,
+        actor: Actor,
+        *,
+        version: int | None,
+        reply: Reply | None = None,
+        traceparent: str | None = None,
     ) -> CaseFile:
-        """Do it, in one transaction. Raises NotFound, NotAllowed, Conflict, Stale (another version) or Unavailable."""
+        """Do it, in one transaction. Raises NotFound, NotAllowed, Conflict, Stale (another version) or Unavailable.
+
+        `traceparent` is the trace that it belongs to, for the events that are published because of it.
+        """
         now = self.now()
         with CaseStore(self.database).begin() as transaction:
             if reply is not None:
@@ -178,6 +189,7 @@ class Desk:
             changes = Changes()
             acted = act(book, action, actor, now, self.ladder, staff=staff)
             gather(changes, acted)
+            changes.outgoing = [traced(each, traceparent) for each in changes.outgoing]
             transaction.save(changes)
             count(transaction.connection, changes.outgoing)
             file = self._whole(transaction.file_of(acted.book), transaction.connection)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas import traces
 from schemas.alerts import Severity
 from schemas.fields import Token
 from streams.api import answers
@@ -149,18 +150,21 @@ def act(
             pattern=r"^[\x21-\x7e]{1,128}$", description="The same key and body again is answered alike, done once."
         ),
     ] = None,
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: carried on to the events that are published because of it.")
+    ] = None,
 ) -> Response:
     """Do one thing to a case. Some actions need a supervisor: `kind` says which (see the documentation)."""
-    version = _version(if_match)
+    version, trace = _version(if_match), traces.valid(traceparent)
     if idempotency_key is None:
-        file = rooms.desk.act(case_id, action, actor, version=version)
+        file = rooms.desk.act(case_id, action, actor, version=version, traceparent=trace)
         return _sent(*_rendered(file))
     fingerprint = hashlib.sha256(canonical([case_id, action.model_dump(mode="json")])).hexdigest()
     reply = Reply(actor.account, idempotency_key, fingerprint, _rendered)
     answered = answer_of(rooms.accounts.database, actor.account, idempotency_key)
     if answered is None:
         try:
-            file = rooms.desk.act(case_id, action, actor, version=version, reply=reply)
+            file = rooms.desk.act(case_id, action, actor, version=version, reply=reply, traceparent=trace)
         except Answered:
             answered = answer_of(rooms.accounts.database, actor.account, idempotency_key)
         else:

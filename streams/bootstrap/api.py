@@ -61,7 +61,7 @@ def account_store(settings: Settings) -> Iterator[AccountStore]:
 def run_api(settings: Settings) -> None:
     """Serve the HTTP API and the console until SIGTERM or Ctrl-C."""
     with listening(settings.api_host, settings.api_port) as listener:
-        log_as_json()
+        log_as_json(settings.log_level)
         # A connection for each thread, and one for those who watch.
         with (
             open_database(settings.database_url, connections=settings.api_threads + 1) as database,

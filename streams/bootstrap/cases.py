@@ -78,7 +78,7 @@ def open_desk(settings: Settings) -> Iterator[Desk]:
 def run_case_process(settings: Settings) -> None:
     """Keep the cases until SIGTERM or Ctrl-C."""
     ladder = ladder_of(settings)
-    log_as_json()
+    log_as_json(settings.log_level)
     with open_database(settings.database_url) as database:
         asyncio.run(_run(settings, database, ladder))
 

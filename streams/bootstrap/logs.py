@@ -8,15 +8,19 @@ import sys
 import structlog
 
 
-def log_as_json() -> None:
-    """Log ours from INFO and the libraries' from WARNING on."""
+def log_as_json(level: str = "info") -> None:
+    """Log ours from a level and the libraries' from WARNING on.
+
+    What is bound around the handling of a record (topic, partition, offset) or message (alert, trace) is on every line.
+    """
     shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -70,7 +70,7 @@ def run_notifier(settings: Settings) -> None:
     with ExitStack() as stack:
         contacts = stack.enter_context(contact_store(settings, needs_key=bool(to_borrowers)))
         store = stack.enter_context(message_store(settings))
-        log_as_json()
+        log_as_json(settings.log_level)
         borrowers = _to_borrowers(settings, store, contacts) if to_borrowers else None
         asyncio.run(_notifier(settings, store, contacts, channels, borrowers))
 

@@ -32,7 +32,7 @@ def run(settings: Settings, factory: LaneFactory | None = None, stage: Stage = B
 
     `factory` makes the logic of a lane of its partition and states; without it the product's.
     """
-    log_as_json()
+    log_as_json(settings.log_level)
     if factory is not None:
         return asyncio.run(run_worker(settings, factory, Metrics.of_process(), stage=stage))
     book = load_book(settings.policy_file)
@@ -41,7 +41,7 @@ def run(settings: Settings, factory: LaneFactory | None = None, stage: Stage = B
 
 def run_supervised(settings: Settings, factory: LaneFactory | None = None, stage: Stage = BORROWERS) -> int:
     """The same in a child that is started again whenever it dies, until a signal or a reason that a restart keeps."""
-    log_as_json()
+    log_as_json(settings.log_level)
     # A bad policy is refused before there is a child. All that the making of an app and a lane imports is there then.
     logic = factory or _logic(settings, load_book(settings.policy_file), stage)
     logic(0, {})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+
+import orjson
 
 from schemas.alerts import alert_id
 from schemas.codec import encode
@@ -97,6 +100,13 @@ def judged(judgement: Judgement, outcome_id: str) -> Outgoing:
         data=data,
     )
     return Outgoing(outcome_id, ALERT_OUTCOMES, judgement.borrower, encode(event), judgement.decided_at)
+
+
+def traced(outgoing: Outgoing, traceparent: str | None) -> Outgoing:
+    """The event as a part of this trace."""
+    if traceparent is None:
+        return outgoing
+    return replace(outgoing, value=orjson.dumps(orjson.loads(outgoing.value) | {"traceparent": traceparent}))
 
 
 def _of_event(event: Event, at: datetime) -> Outgoing:

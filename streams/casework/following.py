@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from schemas import traces
 from schemas.alerts import Mode
 from streams.stores.case import ENDED, CaseLoan, Entry, Episode
 
@@ -93,7 +94,8 @@ def loans_after(known: Iterable[CaseLoan], alert: Alert) -> tuple[CaseLoan, ...]
 
 def entry_of(case: str, alert: Alert, action: str, **more: Any) -> Entry:
     """An audit line that an alert makes."""
-    return Entry(case, time_of(alert), ACTOR, action, {**_quoted(alert.data), **more})
+    traced = {"traceparent": alert.traceparent} if traces.valid(alert.traceparent) else {}
+    return Entry(case, time_of(alert), ACTOR, action, {**_quoted(alert.data), **traced, **more})
 
 
 def _quoted(data: AlertData) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas import traces
 from streams.casework.contact import Channel
 from streams.casework.figures import written
 from streams.casework.outreach import message_key
@@ -84,4 +85,5 @@ class BorrowerMessages:
             step=plan.step.value,
             loan=alert.data.loan,
             expires_at=plan.worth_until,
+            traceparent=traces.of_alert(alert),
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from schemas import traces
 from streams.casework.alerts import Outcome
 from streams.casework.decisions import Decision, decide
 from streams.casework.lead import leads
@@ -84,6 +85,14 @@ class CaseCreator:
             warned += leads(books[alert.subject], decision).items()
             books[alert.subject] = decision.book
             _gather(changes, decision, alert)
+            if decision.case is not None:
+                log.debug(
+                    "case.changed",
+                    case_id=decision.case.case_id,
+                    change=decision.change,
+                    alert_id=str(alert.id),
+                    trace_id=traces.trace_id(traces.of_alert(alert)),
+                )
             decisions.append(decision)
         transaction.save(changes)
         return decisions, warned

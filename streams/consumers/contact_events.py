@@ -75,6 +75,12 @@ def contact_event(model: type[ContactAttempted | ContactUndeliverable], message:
     name = model.model_fields["type"].default.split(".")[2]
     data = ContactData.model_validate({"contact_id": message.key, "channel": message.channel, "loan": message.loan})
     event = model(
-        specversion="1.0", id=f"{message.key}:{name}", source=NOTIFIER, subject=message.borrower, time=at, data=data
+        specversion="1.0",
+        id=f"{message.key}:{name}",
+        source=NOTIFIER,
+        subject=message.borrower,
+        time=at,
+        traceparent=message.traceparent,
+        data=data,
     )
     return Outgoing(event.id, event.topic.value, event.subject, encode(event), at)

@@ -69,6 +69,4 @@ class DeadLetters:
         except (KafkaError, OSError) as away:
             raise Unavailable(f"Kafka takes no dead letters now ({type(away).__name__})") from away
         self._metrics.dead_letters.labels(fault.reason).inc()
-        log.warning(
-            "dead_letter", reason=fault.reason, detail=fault.detail, partition=record.partition, offset=record.offset
-        )
+        log.warning("dead_letter", reason=fault.reason, detail=fault.detail, offset=record.offset)

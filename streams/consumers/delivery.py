@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.contextvars import bound_contextvars
 from tenacity import (
     AsyncRetrying,
     retry_if_exception,
@@ -26,6 +27,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from schemas.traces import trace_id
 from streams import clock
 from streams.consumers.channels.channel import AskedToWait, Parcel
 from streams.errors import EarlyWarningError, Rejected, Unavailable
@@ -202,6 +204,10 @@ class Delivery:
             del self._unrecorded[: len(verdicts)]
 
     async def _through_stages(self, message: Message) -> Verdict | None:
+        with bound_contextvars(alert_id=message.alert_id, trace_id=trace_id(message.traceparent)):
+            return await self._staged(message)
+
+    async def _staged(self, message: Message) -> Verdict | None:
         try:
             for stage in self._stages:
                 verdict = await stage(message)
@@ -275,7 +281,7 @@ class Delivery:
         if isinstance(answer, Verdict):
             return answer
         async with asyncio.timeout(SEND_SECONDS_MAX):
-            await self._channels[message.channel].send(answer)
+            await self._channels[message.channel].send(replace(answer, traceparent=message.traceparent))
         return None
 
     def _again(self, message: Message, away: Unavailable, tries: int) -> Verdict:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
+from structlog.contextvars import bound_contextvars
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -212,12 +213,18 @@ class TopicLoop(ConsumerRebalanceListener, Generic[Fact]):  # type: ignore[misc]
         if len(fresh) < len(records):  # The topic was made anew under us, or a fetch was under way when we sought.
             self._reassigned = True
             return
+        with bound_contextvars(
+            topic=partition.topic, partition=partition.partition, first_offset=start, last_offset=fresh[-1].offset
+        ):
+            await self._act_on(partition, start, fresh)
+
+    async def _act_on(self, partition: TopicPartition, start: int, fresh: Sequence[ConsumerRecord]) -> None:
         facts = [fact for record in fresh if (fact := await self._read(record)) is not None]
         batch = Batch(self._topic, partition.partition, start, fresh[-1].offset + 1, tuple(facts))
         try:
             await self._retrying(lambda: asyncio.to_thread(self._subscriber.take, batch))
         except OffsetMovedError:
-            log.info("offset_moved_by_another", consumer=self._subscriber.name, partition=partition.partition)
+            log.info("offset_moved_by_another", consumer=self._subscriber.name)
             self._reassigned = True
             return
         self._next[partition] = batch.end

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from schemas import traces
 from schemas.alerts import Mode, Severity
 from streams.casework.alerts import Outcome, is_of_source
 from streams.stores.case import ENDED
@@ -97,6 +98,7 @@ class Notifier:
             revision=alert.data.revision,
             body=body_of(alert),
             taken_at=self._now(),
+            traceparent=traces.of_alert(alert),
         )
 
     def _count(self, *, handled: int, duplicates: int, ignored: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from schemas import events
+from schemas import events, traces
 from schemas.alerts import Mode
 from schemas.codec import InvalidEvent, Reason
 from schemas.events import Topic
@@ -317,7 +317,7 @@ class Engine:
         view = BorrowerView(borrower, at_ms, moment.through, self.policy, self._silent)
         history = self._live_from_ms is not None and at_ms < self._live_from_ms
         mode = Mode.HISTORY if history else Mode.LIVE
-        return Scene(token, borrower, view, at_ms, self.policy.version, mode, traceparent)
+        return Scene(token, borrower, view, at_ms, self.policy.version, mode, traces.valid(traceparent))
 
     def _reconcile(self, scene: Scene, detectors: Sequence[Detector]) -> list[Alert]:
         """The alerts of these detectors, one after the other, and when each wants to be judged again."""

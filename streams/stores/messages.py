@@ -74,6 +74,8 @@ class Message:
     loan: str | None = None
     expires_at: datetime | None = None
     """From when on it is no longer worth sending."""
+    traceparent: str | None = None
+    """The trace of the event that raised its alert (`schemas.traces`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,7 @@ messages = Table(
     Column("step", String(32)),
     Column("loan", String(128)),
     Column("expires_at", UtcTime),
+    Column("traceparent", String(55)),
     Index("uq_messages_key_channel", "key", "channel", unique=True),
     Index("ix_messages_status", "status", "number"),
     Index("ix_messages_episode_id", "episode_id", "channel"),

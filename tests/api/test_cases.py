@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from schemas.codec import decode
 from streams.api.desk import Desk
 from streams.casework.ladder import Ladder
 from streams.casework.roles import Role
 from streams.stores.cases import CaseStore
+from streams.stores.outbox import Outbox
 from tests.api.house import NOW, client_of, open_cases, rooms_over
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from streams.stores.database import Database
     from tests.api.house import Client
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 HOSTILE = [
     "'; DROP TABLE cases; --",
     '" OR 1=1 --',
@@ -404,3 +407,15 @@ def test_the_notifier_is_stopped_and_let_go(ask: Client) -> None:
 
     assert "2026-03-02T11:00:00Z" == paused["paused_since"]
     assert resumed["paused_since"] is None
+
+
+@pytest.mark.parametrize(("sent", "carried"), [(TRACE, TRACE), ("Erika Mustermann", None), (None, None)])
+def test_what_is_published_belongs_to_the_trace_of_the_request(
+    ask: Client, case_id: str, database: Database, sent: str | None, carried: str | None
+) -> None:
+    """A promise that a program writes down is an event of its own trace; a header of another form is passed over."""
+    promise = {"kind": "promise", "loan": "l-1", "amount_minor": 10_000, "currency": "CNY", "promised_on": "2026-03-05"}
+    done = act(ask, case_id, promise, headers={"traceparent": sent} if sent else {})
+    assert 200 == done.status_code, done.text
+    [waiting] = Outbox(database).waiting(10)
+    assert carried == decode(waiting.value).traceparent

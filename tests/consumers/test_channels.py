@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -46,12 +47,14 @@ class Receiver:
         self.accepted: Counter[str] = Counter()
         self.asked = 0
         self.url = ""
+        self.traces: list[str | None] = []
 
     async def handle(self, request: web.Request) -> web.Response:
         """Verify, answer, and count what was accepted by its webhook-id."""
         body = await request.read()
         Webhook(SECRET).verify(body, dict(request.headers))
         self.asked += 1
+        self.traces.append(request.headers.get("traceparent"))
         status = self.answer()
         if status < 300:
             self.accepted[request.headers["webhook-id"]] += 1
@@ -83,6 +86,13 @@ async def test_a_webhook_is_signed(webhook: SignedWebhook, receiver: Receiver) -
     await webhook.send(Parcel(key="staff-1", body='{"type":"x"}'))
 
     assert {"staff-1": 1} == receiver.accepted
+
+
+async def test_a_webhook_says_to_which_trace_it_belongs(webhook: SignedWebhook, receiver: Receiver) -> None:
+    """The header of W3C Trace Context, where the message has a trace."""
+    await webhook.send(Parcel(key="staff-1", body="{}", traceparent=TRACE))
+    await webhook.send(Parcel(key="staff-2", body="{}"))
+    assert [TRACE, None] == receiver.traces
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from schemas.alerts import Severity
+from schemas.traces import of_alert
 from streams.casework.alerts import FEED_STALE
 from streams.consumers.contact_policy import staff_only
 from streams.consumers.delivery import Delivery
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
     from schemas.alerts import Alert
     from streams.consumers.channels.channel import Channel
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Desk:
@@ -289,3 +294,25 @@ async def test_a_message_that_meets_a_fault_of_ours_waits_and_holds_up_nobody(st
     assert ["waiting"] == desk.statuses(bad)
     assert ["sent"] == desk.statuses(good)
     assert "it could not be sent (KeyError)" == store.of_alert(str(bad.id))[0].detail
+
+
+@pytest.mark.parametrize("sent", [TRACE, None])
+async def test_a_message_belongs_to_the_trace_of_its_alert(store: MessageStore, sent: str | None) -> None:
+    """From the alert over the database to the channel, also where the alert began the trace itself."""
+    hole, told = Pigeonhole(), alert().model_copy(update={"traceparent": sent})
+    desk = Desk(store, hole)
+    desk.take(told)
+    await desk.deliver()
+    assert [of_alert(told)] == [parcel.traceparent for parcel in hole.parcels]
+
+
+async def test_what_is_logged_of_a_message_names_its_alert_and_trace(store: MessageStore) -> None:
+    """A refusal by the other side can be followed back to the event."""
+    hole, told = Pigeonhole(), alert().model_copy(update={"traceparent": TRACE})
+    hole.fault = lambda *_: Rejected("no")
+    desk = Desk(store, hole)
+    desk.take(told)
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        await desk.deliver()
+    [line] = [line for line in logs if line["event"] == "message_rejected"]
+    assert (str(told.id), TRACE.split("-")[1]) == (line["alert_id"], line["trace_id"])

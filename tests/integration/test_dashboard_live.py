@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.docker]
 PROMETHEUS = "prom/prometheus:v2.42.0"
 EWS = (sys.executable, "-c", "import sys; from streams.cli import main; sys.exit(main())")
 WAIT_SECONDS = 150.0
-JOBS = ("ews-cases", "ews-notifier", "ews-api", "ews-portfolio", "ews-worker")
+JOBS = ("ews-case-creator", "ews-notifier", "ews-api", "ews-portfolio", "ews-worker")
 
 
 JUDGED = AlertOutcome.model_validate(

@@ -31,6 +31,13 @@ class Parcel:
     language: str = ""
     until: datetime | None = None
     """When it must have gone out: later it would be against the rules on contacts."""
+    traceparent: str | None = None
+    """The trace that it belongs to, for channels that can say so."""
+
+    @property
+    def trace(self) -> dict[str, str]:
+        """The header of HTTP that says so."""
+        return {"traceparent": self.traceparent} if self.traceparent else {}
 
 
 class AskedToWait(Unavailable):

@@ -60,7 +60,7 @@ class Provider:
             "authorization": f"Bearer {self._token.get_secret_value()}",
             "idempotency-key": parcel.key,
             "user-agent": "ews-notifier",
-        }
+        } | parcel.trace
         try:
             answer = await self._client.post(self._url, json=self._body(parcel), headers=headers)
         except httpx.RequestError as fault:  # No connection, or an answer that cannot be read.

@@ -43,7 +43,7 @@ class SignedWebhook:
     async def send(self, parcel: Parcel) -> None:
         """Post the message. Raises Unavailable or Rejected."""
         assert self._client is not None, "not started"
-        headers = self._headers(parcel.key, parcel.body)
+        headers = self._headers(parcel.key, parcel.body) | parcel.trace
         try:
             answer = await self._client.post(self._url, content=parcel.body.encode(), headers=headers)
         except httpx.RequestError as fault:  # No connection, or an answer that cannot be read.

@@ -4,9 +4,10 @@ import re
 import subprocess
 
 import pytest
+import yaml
 
 from dashboards.generate import ROOT
-from dashboards.rules import Rule, rules
+from dashboards.rules import FILES, FOLDER, Rule, rules
 
 PROMETHEUS = "prom/prometheus:v2.42.0"
 UNIT_TESTS = ROOT / "tests" / "prometheus"
@@ -63,6 +64,15 @@ def test_every_rule_has_a_unit_test(rule: Rule) -> None:
         assert f"name: {rule.name} is silent\n" in text
     else:
         assert f"expr: '{rule.name}'" in text
+
+
+@pytest.mark.parametrize("name", ["prometheus.yml", "compose.yml"])
+def test_every_configuration_loads_the_rules_and_names_our_jobs_alike(name: str) -> None:
+    """The rules know our processes by `ews` at the head of the job's name."""
+    config = yaml.safe_load((FOLDER / name).read_text())
+    assert list(FILES) == [file.rpartition("/")[2] for file in config["rule_files"]]
+    jobs = {job["job_name"] for job in config["scrape_configs"]}
+    assert {"ews-worker", "ews-portfolio", "ews-case-creator", "ews-notifier", "ews-api"} == jobs
 
 
 @pytest.mark.docker

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from streams.bootstrap.settings_page import FILE, SECTIONS, page
 from streams.errors import Misconfigured
-from streams.settings import MASK, Settings, load, shown
+from streams.settings import MASK, SECRET, Settings, from_file, load, shown, variable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,3 +126,22 @@ def test_a_readable_policy_file_is_taken(tmp_path: Path) -> None:
 def test_every_setting_says_what_it_is_for() -> None:
     """`ews config show` has a sentence for each of them."""
     assert not [name for name, field in Settings.model_fields.items() if not (field.description or "").strip()]
+
+
+def test_the_page_of_settings_is_up_to_date() -> None:
+    """`poe settings` was run after the last change: docs/settings.md is made from the model."""
+    assert FILE.read_text(encoding="utf-8") == page(), "run `uv run poe settings`"
+
+
+def test_the_page_names_every_setting_once_and_every_file_of_a_secret() -> None:
+    """In the order of the model, in sections that begin with a setting that is there."""
+    told = re.findall(r"^\| `(EWS_\w+)` \|", page(), re.MULTILINE)
+    assert [variable(name) for name in Settings.model_fields] == told
+    assert set(SECTIONS) <= set(Settings.model_fields)
+    assert {from_file(name) for name in SECRET} == set(re.findall(r"Or `(\w+_FILE)`", page()))
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """One sentence or more, with an end."""
+    unsaid = [name for name, field in Settings.model_fields.items() if not (field.description or "").endswith(".")]
+    assert [] == unsaid

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import structlog
 
+from streams.errors import Misconfigured
+
 log = structlog.get_logger(__name__)
 
 
@@ -64,7 +66,12 @@ def leave(code: Exit, reason: str, **facts: Any) -> NoReturn:
 
 
 def leave_on(error: BaseException, code: Exit = Exit.CRASHED) -> NoReturn:
-    """Ends the process because of this exception. Only its place and type are logged: its text may hold a person."""
+    """Ends the process because of this exception. Only its place and type are logged: its text may hold a person.
+
+    The text of a Misconfigured is ours and says what to change: a state of a newer release, for one.
+    """
+    if isinstance(error, Misconfigured):
+        leave(Exit.MISCONFIGURED, str(error))
     traceback = error.__traceback__
     places = []
     while traceback is not None:

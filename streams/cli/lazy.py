@@ -27,6 +27,7 @@ COMMANDS = (
     Row("cases", "cases", "Open cases from alerts, work on them, export evidence."),
     Row("api", "api", "Serve the HTTP API and the console; make and end keys."),
     Row("contacts", "contacts", "Keep how borrowers may be reached; ask the contact rules."),
+    Row("erase", "erase", "Erase a borrower everywhere, with a proof of what stays."),
     Row("topics", "topics", "Make and check the topics."),
     Row("policies", "policies", "Show, check and apply the detectors' settings."),
     Row("detectors", "detectors", "List the detectors, or explain one."),

@@ -135,12 +135,8 @@ ROLES = (
         reads=(topics.ALERTS, topics.ALERT_OUTCOMES),
         writes=(topics.ALERT_OUTCOMES,),
     ),
-    Role(
-        "supervisor",
-        "`ews snooze`, `ews erase`: what is said of a borrower by hand",
-        reads=(topics.ALERTS, topics.STATE),
-        writes=(Topic.CONTACTS,),
-    ),
+    Role("supervisor", "`ews snooze`: what is asked for a borrower by hand", writes=(Topic.CONTACTS,)),
+    Role("eraser", "`ews erase`: reads all, to say what stays", reads=EVERYTHING, writes=(Topic.CONTACTS,)),
     Role(
         "policies",
         "`ews policies`",

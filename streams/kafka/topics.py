@@ -139,8 +139,20 @@ def _found(partitions: list[dict[str, Any]]) -> _Found:
     )
 
 
-async def _configs(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    asked = dict.fromkeys((*_EQUAL, *_AT_LEAST), "")
+async def topic_settings(
+    settings: Settings, bare_names: Iterable[str], asked: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """What these settings of these topics are on the cluster. Raises Unavailable."""
+    names = {topic_name(settings, bare): bare for bare in bare_names}
+    async with administering(settings) as admin:
+        found = await _configs(admin, names, asked)
+    return {bare: found.get(name, {}) for name, bare in names.items()}
+
+
+async def _configs(
+    admin: AIOKafkaAdminClient, names: Iterable[str], options: Iterable[str] = (*_EQUAL, *_AT_LEAST)
+) -> dict[str, dict[str, str]]:
+    asked = dict.fromkeys(options, "")
     resources = [ConfigResource(ConfigResourceType.TOPIC, name, configs=asked) for name in names]
     if not resources:
         return {}

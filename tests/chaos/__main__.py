@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -44,6 +45,8 @@ def main() -> int:
         borrowers=chosen.borrowers,
         clock=chosen.clock,
     )
+    for number in (signal.SIGINT, signal.SIGTERM):  # Whatever ends it, its processes end too.
+        signal.signal(number, signal.default_int_handler)
     logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)
     report = asyncio.run(Run(plot, folder.absolute(), _say).to_end())
     if chosen.json:

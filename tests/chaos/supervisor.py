@@ -107,6 +107,8 @@ class Supervisor:
         self.gone: list[Worker] = []
         self.exits: Counter[int] = Counter()
         """Those of all, but for the ones that were asked to stop."""
+        self.operator = False
+        """Whether somebody lets malformed records pass where a worker ended with 3."""
 
     def add(self, name: str, stage: str = "borrowers") -> Worker:
         """One more worker."""
@@ -131,6 +133,8 @@ class Supervisor:
             for worker in list(self.workers.values()):
                 if (code := worker.look()) is not None:
                     self.exits[code] += 1
+                if self.operator and worker.held and worker.exits[-1] == Exit.DEAD_LETTER_LIMIT:
+                    worker.start(EWS_DEAD_LETTER_LIMIT="off")
             await asyncio.sleep(POLL_SECONDS)
 
     async def all_up(self, seconds: float) -> list[str]:

@@ -67,22 +67,24 @@ def _fault(function: Callable[[Scene], Awaitable[str]]) -> Callable[[Scene], Awa
 
 @_fault
 async def worker_killed(scene: Scene) -> str:
-    """Kill -9 of one worker, or of several at once, of both stages."""
+    """Kill -9 of one worker, or of several at once, of both stages; now and then of its supervisor as well."""
     workers = list(scene.supervisor.workers.values())
     chosen = scene.dice.sample(workers, scene.dice.choice((1, 1, 2, len(workers))))
+    with_parent = scene.dice.random() < 0.2
     for worker in chosen:
-        worker.process.kill()
-    return " ".join(worker.name for worker in chosen)
+        if with_parent:
+            worker.process.kill()
+        worker.signal(signal.SIGKILL)
+    return " ".join(worker.name for worker in chosen) + " and the supervisor" * with_parent
 
 
 @_fault
 async def worker_paused(scene: Scene) -> str:
     """A worker is stopped for longer than its session and goes on as if nothing had been."""
     worker = scene.dice.choice(list(scene.supervisor.workers.values()))
-    process = worker.process
-    process.send_signal(signal.SIGSTOP)
+    worker.signal(signal.SIGSTOP)
     seconds = await scene.hold(SESSION_SECONDS + 1, SESSION_SECONDS + 5)
-    process.send_signal(signal.SIGCONT)
+    worker.signal(signal.SIGCONT)
     return f"{worker.name} for {seconds:.0f} s"
 
 
@@ -167,7 +169,7 @@ async def poison_above_limit(scene: Scene) -> str:
         await asyncio.sleep(0.1)
     await scene.hold(0.0, 3.0)
     supervisor.operator = True
-    return f"{POISON_ABOVE} in a row, {stopped[0].name} ended with {stopped[0].exits[-1]} first"
+    return f"{POISON_ABOVE} in a row, {stopped[0].name} ended with {stopped[0].process.poll()} first"
 
 
 @_fault

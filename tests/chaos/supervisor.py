@@ -1,13 +1,14 @@
-"""Workers that are started again when they end, as an installation does it, and what they ended with."""
+"""Workers that their supervisor starts again when they end, and what they ended with."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -23,59 +24,70 @@ FOR_THE_OPERATOR = {2, 3, 15, 16, 17}
 """Exit codes on which docs/operation.md forbids a restart."""
 DEFECTS = {Exit.CRASHED, 2, 15, 16, 17}
 """Those that no fault of a broker, a process or a producer may lead to."""
-AGAIN_SECONDS = 1.0
-"""How long a worker that ended at once is left alone."""
 POLL_SECONDS = 0.05
 STOP_SECONDS_MAX = 30.0
 
 
 class Worker:
-    """One worker, over its restarts."""
+    """One `ews worker --supervise`: the parent, and the worker that it starts again and again."""
 
     def __init__(self, name: str, stage: str, environment: Mapping[str, str], folder: Path) -> None:
         self.name = name
         self.stage = stage
         self.exits: list[int] = []
-        self.held = False
-        """Whether it waits for an operator."""
         self.wanted = True
-        self._environment = {**environment, "EWS_INSTANCE_ID": name}
+        self.pid = 0
+        """Of the worker; 0 while there is none."""
+        self.up = False
+        """Whether it has recovered its lanes at least once."""
         self.log = folder / f"{name}.log"
-        self._began = self._started = 0.0
-        self._log_start = 0
+        self._environment = {**environment, "EWS_INSTANCE_ID": name}
+        self._read = 0
         self.start()
 
     def start(self, **settings: str) -> None:
-        """Start it."""
-        self.held = False
+        """Start the parent."""
+        command = [*EWS, "worker", "--stage", self.stage, "--supervise"]
         with self.log.open("ab") as log:
-            self._log_start = log.tell()
-            command = [*EWS, "worker", "--stage", self.stage]
             self.process = subprocess.Popen(command, env=self._environment | settings, stdout=log, stderr=log)
-        self._started = clock.monotonic()
 
     @property
-    def up(self) -> bool:
-        """Whether it runs and has recovered its lanes at least once."""
-        with self.log.open("rb") as log:
-            log.seek(self._log_start)
-            return self.process.poll() is None and b"worker.recovered" in log.read()
+    def held(self) -> bool:
+        """Whether it waits for an operator."""
+        return self.process.poll() in FOR_THE_OPERATOR
 
-    def look(self) -> int | None:
-        """Note its end and start it again; the code of an end that is new."""
-        code = self.process.poll()
-        if code is None or self.held or not self.wanted:
-            return None
-        if len(self.exits) == 0 or self._started != self._began:
-            self._began = self._started
-            self.exits.append(code)
-            self.held = code in FOR_THE_OPERATOR
-        elif clock.monotonic() - self._started > AGAIN_SECONDS:
+    def signal(self, number: signal.Signals) -> None:
+        """Send the worker a signal, if there is one now."""
+        with contextlib.suppress(ProcessLookupError):
+            if self.pid:
+                os.kill(self.pid, number)
+
+    def look(self) -> list[int]:
+        """Start a parent that is gone again; the codes that the worker ended with since the last look."""
+        ended = []
+        for line in self._news():
+            match line.get("event"):
+                case "supervisor.started":
+                    self.pid, self.up = line["pid"], False
+                case "worker.recovered":
+                    self.up = True
+                case "supervisor.ended":
+                    self.pid, self.up = 0, False
+                    ended += [line["code"]] if self.wanted else []
+        self.exits += ended
+        if self.wanted and self.process.poll() is not None and not self.held:
+            self.up = False
             self.start()
-            return None
-        else:
-            return None
-        return code
+        return ended
+
+    def _news(self) -> Iterator[dict[str, Any]]:
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            whole = log.read().rpartition(b"\n")[0]
+        self._read += len(whole) + bool(whole)
+        for line in whole.splitlines():
+            with contextlib.suppress(orjson.JSONDecodeError):
+                yield orjson.loads(line)
 
     async def stop(self) -> int:
         """Ask it to stop, when it is up: its exit code."""
@@ -86,19 +98,14 @@ class Worker:
     def end(self) -> None:
         """Kill it for good."""
         self.wanted = False
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
+        self.look()
+        self.process.kill()
+        self.signal(signal.SIGKILL)
         self.process.wait(10)
-
-    def said(self) -> Iterator[dict[str, object]]:
-        """The lines of its log."""
-        for line in self.log.read_bytes().splitlines():
-            with contextlib.suppress(orjson.JSONDecodeError):
-                yield orjson.loads(line)
 
 
 class Supervisor:
-    """All workers. Whatever ends is started again, unless an operator must look at it first."""
+    """All workers, and who looks after them."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._environment = environment
@@ -131,9 +138,8 @@ class Supervisor:
         """Start again what ends, for ever."""
         while True:
             for worker in list(self.workers.values()):
-                if (code := worker.look()) is not None:
-                    self.exits[code] += 1
-                if self.operator and worker.held and worker.exits[-1] == Exit.DEAD_LETTER_LIMIT:
+                self.exits.update(worker.look())
+                if self.operator and worker.process.poll() == Exit.DEAD_LETTER_LIMIT:
                     worker.start(EWS_DEAD_LETTER_LIMIT="off")
             await asyncio.sleep(POLL_SECONDS)
 

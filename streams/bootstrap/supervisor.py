@@ -18,6 +18,7 @@ import structlog
 
 from streams import clock
 from streams.agents.exits import FINAL, Exit
+from streams.errors import EarlyWarningError, Misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +125,9 @@ class Supervisor:
             os.close(self._alive[1])
             threading.Thread(target=_end_with_parent, args=(self._alive[0],), name="parent", daemon=True).start()
             code = self._work()
+        except EarlyWarningError as error:  # What a person is told in one line: said here, and by the code.
+            code = int(Exit.MISCONFIGURED if isinstance(error, Misconfigured) else Exit.FAILED)
+            log.critical("worker.exit", code=code, exit=Exit(code).name.lower(), reason=str(error))
         except BaseException as error:  # noqa: BLE001 - see above
             log.critical("worker.exit", code=code, reason=type(error).__name__)
         finally:

@@ -9,10 +9,16 @@ import time
 from pathlib import Path
 
 from streams.bootstrap.supervisor import Supervisor
+from streams.errors import Misconfigured, Unavailable
+
+ERRORS = {"unavailable": Unavailable("Kafka is away"), "misconfigured": Misconfigured("a topic is missing")}
 
 
 def live(diary: Path, words: list[str]) -> int:
-    """One life. `stay` ends with 7 when asked to end, `renew` with 0, `die` kills itself; a number is an exit code."""
+    """One life. `stay` ends with 7 when asked to end, `renew` with 0, `die` kills itself; a number is an exit code.
+
+    The name of an error raises it.
+    """
     with diary.open("a") as file:
         file.write(f"{os.getpid()} {time.monotonic()}\n")
         number = len(diary.read_text().splitlines())
@@ -21,6 +27,8 @@ def live(diary: Path, words: list[str]) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if word.isdigit():
         return int(word)
+    if word in ERRORS:
+        raise ERRORS[word]
     asked = []
     signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
     while not asked:

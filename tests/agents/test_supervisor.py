@@ -95,6 +95,13 @@ def test_a_code_that_a_restart_would_bring_again_ends_it(tmp_path: Path, code: i
         assert 1 == len(diary.pids)
 
 
+def test_an_error_at_the_start_is_its_exit_code(tmp_path: Path) -> None:
+    """Kafka that is away is tried again, what is misconfigured ends it with 2: neither is a defect of ours."""
+    with supervised(tmp_path, "unavailable", "misconfigured") as (process, diary):
+        assert Exit.MISCONFIGURED == process.wait(60)
+        assert 2 == len(diary.pids)
+
+
 def test_what_cannot_live_is_started_ever_more_seldom(tmp_path: Path) -> None:
     """Of lives that end at once the first restart is at once and the next ones come later and later."""
     with supervised(tmp_path, "die", "10", "die", "10", "2") as (process, diary):

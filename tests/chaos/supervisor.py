@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from streams import clock
-from streams.agents.exits import Exit
+from streams.agents.exits import FINAL, Exit
 from tests.chaos.system import EWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-FOR_THE_OPERATOR = {2, 3, 15, 16, 17}
-"""Exit codes on which docs/operation.md forbids a restart."""
-DEFECTS = {Exit.CRASHED, 2, 15, 16, 17}
+DEFECTS = {Exit.CRASHED, *FINAL} - {Exit.DEAD_LETTER_LIMIT}
 """Those that no fault of a broker, a process or a producer may lead to."""
 POLL_SECONDS = 0.05
 STOP_SECONDS_MAX = 30.0
+WITH_CHECKPOINTS = {"worker-2", "worker-3", "portfolio-1"}
+"""Those that start from files of their own; the others read the whole changelog."""
 
 
 class Worker:
@@ -42,6 +42,8 @@ class Worker:
         """Whether it has recovered its lanes at least once."""
         self.log = folder / f"{name}.log"
         self._environment = {**environment, "EWS_INSTANCE_ID": name}
+        if name in WITH_CHECKPOINTS:
+            self._environment["EWS_CHECKPOINT_DIR"] = str(folder / f"{name}.checkpoints")
         self._read = 0
         self.start()
 
@@ -54,7 +56,7 @@ class Worker:
     @property
     def held(self) -> bool:
         """Whether it waits for an operator."""
-        return self.process.poll() in FOR_THE_OPERATOR
+        return self.process.poll() in FINAL
 
     def signal(self, number: signal.Signals) -> None:
         """Send the worker a signal, if there is one now."""

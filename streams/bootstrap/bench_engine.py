@@ -14,12 +14,13 @@ import pickle
 import time
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import DAY_MS
 from streams.engine.drain import Inbox
 from streams.engine.lane import Lane
+from streams.errors import Misconfigured
 from streams.history.grown import SETTINGS, copies_of_day, grow, multiplied
 from streams.history.replay import FileRecord
 from streams.local.bench.child import peak, resident
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 LIVES = 1_000
 """Borrowers that are simulated. More are copies of these."""
-LONG_LIVES = 300
-"""The same where lengths of history are compared: a year of a thousand would take minutes."""
 HISTORY_BORROWERS = 10_000
 MICRO = 1e6
 DRAIN_RECORDS = 2_000
@@ -76,7 +75,11 @@ class Asked(NamedTuple):
     days: tuple[int, ...] = (30, 90, 365)
     turns: int = 10
     lives: int = LIVES
-    long_lives: int = LONG_LIVES
+
+    @property
+    def long_lives(self) -> int:
+        """How many live where lengths of history are compared: a year of all of them would take minutes."""
+        return max(1, self.lives * 3 // 10)
 
 
 @dataclass
@@ -89,7 +92,8 @@ class Measured:
 
 
 def measure(asked: Asked, directory: Path, say: Callable[[str], None]) -> Measured:
-    """All figures. Portfolios are grown once."""
+    """All figures. Portfolios are grown once. Raises Misconfigured."""
+    _check(asked)
     found, size_days = Measured(), 90
     if asked.borrowers:
         grown = _grown(asked.lives, size_days, say)
@@ -105,6 +109,17 @@ def measure(asked: Asked, directory: Path, say: Callable[[str], None]) -> Measur
             lanes.append((_kept(grown, directory, days), days, HISTORY_BORROWERS))
         found.by_days = _take_turns(lanes, asked.turns, say)
     return found
+
+
+def _check(asked: Asked) -> None:
+    """Each turn needs copies of its own: an event that comes to a copy again is a duplicate and costs next to none."""
+    fewest = min((*asked.borrowers, HISTORY_BORROWERS * asked.lives // asked.long_lives), default=asked.lives)
+    if fewest < asked.lives * asked.turns:
+        raise Misconfigured(
+            f"{asked.turns} turns need {asked.lives * asked.turns:,} borrowers: ask for fewer turns or more borrowers"
+        )
+    if min(asked.days, default=1) < 1:
+        raise Misconfigured("a history has at least one day")
 
 
 def _grown(lives: int, days: int, say: Callable[[str], None]) -> Grown:
@@ -171,7 +186,7 @@ def serve(end: Connection, file: str, days: int, borrowers: int) -> None:
         turns.append(seconds / events * MICRO)
         count += events
         end.send(turns[-1])
-    wake_up = _day_of_ticks(lane, grown.now_ms) / borrowers * MICRO if borrowers <= HISTORY_BORROWERS else None
+    wake_up = _day_of_ticks(lane, grown) / borrowers * MICRO if borrowers <= HISTORY_BORROWERS else None
     end.send(Cost(borrowers, days, median(turns), tuple(turns), count, wake_up, load_seconds, held, peak()))
 
 
@@ -206,15 +221,15 @@ def _inbox(records: dict[str, list[FileRecord]]) -> Inbox:
     return Inbox(records, frozenset(), None)
 
 
-def _day_of_ticks(lane: Lane, now_ms: int) -> float:
-    """CPU seconds of what a day that passes wakes up."""
-    seconds = 0.0
-    inbox: Any = Inbox({}, frozenset(), now_ms + DAY_MS)
+def _day_of_ticks(lane: Lane, grown: Grown) -> float:
+    """CPU seconds of what a day that passes wakes up, with all sources complete up to the hour."""
+    seconds, end_ms = 0.0, grown.now_ms + DAY_MS
+    inbox = Inbox({}, frozenset(), end_ms, grown.beats)
     while True:
         began = time.process_time()
         effects = lane.drain(inbox)
         if effects is not None:
             lane.committed(effects)
         seconds += time.process_time() - began
-        if effects is None or lane.now_ms >= inbox.horizon_ms:
+        if effects is None or lane.now_ms >= end_ms:
             return seconds

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,6 +82,7 @@ def bench(  # noqa: PLR0917 - Typer passes them by name
     if list_:
         Console().print(tables.listed(chosen))
         return
+    _require_files(json, plot)
     _require_drawing(plot)
     load = QUICK if quick else Load(events, borrowers, rounds, partitions)
     seconds = min(pace_seconds, QUICK_PACE_SECONDS) if quick else pace_seconds
@@ -123,6 +125,7 @@ def scale_(  # noqa: PLR0917 - Typer passes them by name
     counts = _numbers(workers)
     if not counts or min(counts) < 1 or max(counts) > partitions:
         raise Misconfigured(f"{workers} workers: from 1 to as many as there are partitions ({partitions})")
+    _require_files(json)
     [variant] = _chosen([PRODUCT if rules else PRODUCT_ALL])
     with _compared(Load(events, borrowers, rounds, partitions), bootstrap, rounds * len(counts)) as compared:
         compared.prepare([variant])
@@ -140,18 +143,20 @@ def engine(
     borrowers: Annotated[str, typer.Option(metavar="N[,...]", help="Numbers of borrowers.")] = "10000,100000,1000000",
     days: Annotated[str, typer.Option(metavar="N[,...]", help="Lengths of history.")] = "30,365",
     turns: Annotated[int, typer.Option(min=1, max=100, help="Turns; the medians are shown.")] = 10,
+    lives: Annotated[int, typer.Option(min=10, max=100_000, help="Borrowers that are simulated.")] = 1_000,
     json: Json = None,
 ) -> None:
     """Measure what an event costs the engine, how large states are, and what they take in memory. CPU time, no Kafka.
 
     `us/event` and `load s` (from states in memory to a lane that is ready) are CPU time; `us/day` is what a day's ticks
-    cost for each borrower. Borrowers beyond a thousand are copies of simulated ones, with memory of their own.
+    cost for each borrower. Borrowers beyond `--lives` are copies of simulated ones, with memory of their own.
 
     Example:
         ews bench engine
         ews bench engine --borrowers 10000,100000 --days "" --turns 5
     """
-    asked = Asked(borrowers=_numbers(borrowers), days=_numbers(days), turns=turns)
+    _require_files(json)
+    asked = Asked(borrowers=_numbers(borrowers), days=_numbers(days), turns=turns, lives=lives)
     with tempfile.TemporaryDirectory(prefix="ews-bench-") as directory, _progress(None) as (say, _):
         found = measure(asked, Path(directory), say)
     _write(json, {name: [row._asdict() for row in rows] for name, rows in vars(found).items()})
@@ -176,6 +181,13 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise Misconfigured(f"{text} is not a list of whole numbers, as 10000,100000") from None
 
 
+def _require_files(*files: Path | None) -> None:
+    """Before minutes of work, not after them."""
+    for file in files:
+        if file is not None and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+            raise Misconfigured(f"{file} cannot be written: there is no writable directory {file.parent}")
+
+
 def _require_drawing(plot: Path | None) -> None:
     if plot is None:
         return
@@ -188,9 +200,15 @@ def _require_drawing(plot: Path | None) -> None:
 @contextlib.contextmanager
 def _compared(load: Load, bootstrap: str | None, steps: int) -> Iterator[Comparison]:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # What goes wrong with Kafka is told by us.
+    signal.signal(signal.SIGTERM, _stop)
     with _progress(steps) as (say, step), comparison(load, say, bootstrap) as compared:
         compared.done = step
         yield compared
+
+
+def _stop(number: int, _frame: object) -> None:
+    """Leaves as after an error, so that processes and directories go too."""
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager

@@ -52,6 +52,8 @@ class Grown(NamedTuple):
     """How many made it."""
     day: list[Next]
     """The events of the next day, in their order."""
+    beats: list[FileRecord]
+    """The sources' heartbeats of that day, without which silence is no news."""
 
 
 def grow(engine: Engine, borrowers: int, days: int, progress: Callable[[int], None] = lambda _: None) -> Grown:
@@ -77,7 +79,15 @@ def grow(engine: Engine, borrowers: int, days: int, progress: Callable[[int], No
             for event in read_events([file])
             if cut_ms <= event.available_ms < cut_ms + DAY_MS and event.topic is not Topic.FEEDS
         ]
-    return Grown({key: state for key, state in states.items() if key != LANE_KEY}, states[LANE_KEY], cut_ms, count, day)
+        feeds = [event for event in read_events([file]) if event.topic is Topic.FEEDS]
+    before = sum(event.available_ms < cut_ms for event in feeds)
+    beats = [
+        FileRecord(before + number, event.available_ms, event.key, event.value)
+        for number, event in enumerate(feeds[before:])
+        if event.available_ms < cut_ms + DAY_MS
+    ]
+    kept = {key: state for key, state in states.items() if key != LANE_KEY}
+    return Grown(kept, states[LANE_KEY], cut_ms, count, day, beats)
 
 
 Records = list[tuple[str, FileRecord]]

@@ -50,6 +50,8 @@ class Work(NamedTuple):
 
     lines: Callable[[], Iterable[Any]]
     verdict: Callable[[Sequence[Alert]], Verdict]
+    outcome: Callable[[Sequence[Alert]], frozenset[Any]]
+    """What alerts come to in the end: it must not depend on how the work was shared."""
     alerts: int
     """How many alerts to wait for."""
     until: str = ""
@@ -128,6 +130,8 @@ class Comparison:
             seen = child.report("seen", RUN_SECONDS_MAX)
             alerts = asyncio.run(ground.alerts(work.alerts, wait_seconds=ALERTS_SECONDS_MAX))
             memory = child.memory_bytes
+        if seen.events <= began.events:
+            raise Unavailable(f"{variant.title} did all {expected:,} events in one go: measure more of them (--events)")
         return Run(
             variant=variant.key,
             events=seen.events - began.events,
@@ -158,7 +162,10 @@ def rules_work(borrowers: int, count: int) -> Work:
     def verdict(alerts: Sequence[Alert]) -> Verdict:
         return oracle.compare(wanted, oracle.told(alert.value for alert in alerts))
 
-    return Work(lines, verdict, len(wanted))
+    def outcome(alerts: Sequence[Alert]) -> frozenset[Any]:
+        return frozenset(oracle.told(alert.value for alert in alerts))
+
+    return Work(lines, verdict, outcome, len(wanted))
 
 
 def _seconds(began: Report, seen: Report, alerts: Sequence[Alert]) -> float:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from streams import clock
 from streams.errors import Unavailable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from streams.local.bench.child import Child, Report
     from streams.local.bench.comparison import Comparison, Work
-    from streams.local.bench.figures import Verdict
     from streams.local.bench.variants import Variant
 
 SETTLE_SECONDS = 3.0
@@ -41,7 +40,9 @@ class Round(NamedTuple):
     """From the commit that shows the events until the last lane is through."""
     cpu_seconds: float
     """Of all workers together."""
-    verdict: Verdict
+    alerts: int
+    distinct: int
+    outcome: frozenset[Any]
 
 
 class Scaled(NamedTuple):
@@ -52,6 +53,7 @@ class Scaled(NamedTuple):
     rate: float
     cpu_seconds_per_million: float
     right: bool
+    """Whether no alert came twice, and all of them came to the same as those of the first run."""
 
 
 def scale(compared: Comparison, variant: Variant, counts: Sequence[int]) -> Iterator[Round]:
@@ -66,13 +68,14 @@ def scale(compared: Comparison, variant: Variant, counts: Sequence[int]) -> Iter
 
 def scaled(rounds: Sequence[Round], counts: Sequence[int]) -> list[Scaled]:
     """The medians, in the order of the counts."""
-    return [_scaled(count, [one for one in rounds if one.workers == count]) for count in counts]
+    return [_scaled(count, [one for one in rounds if one.workers == count], rounds[0].outcome) for count in counts]
 
 
-def _scaled(workers: int, rounds: Sequence[Round]) -> Scaled:
+def _scaled(workers: int, rounds: Sequence[Round], outcome: frozenset[Any]) -> Scaled:
     rates = tuple(one.events / one.seconds for one in rounds)
     cpu = median(one.cpu_seconds / one.events * MILLION for one in rounds)
-    return Scaled(workers, rates, median(rates), cpu, all(one.verdict.right for one in rounds))
+    right = all(one.outcome == outcome and one.alerts == one.distinct for one in rounds)
+    return Scaled(workers, rates, median(rates), cpu, right)
 
 
 def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Round:
@@ -83,7 +86,9 @@ def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Ro
         with contextlib.ExitStack() as stack:
             expected = ",".join(map(str, by_lane))
             children = [
-                stack.enter_context(compared.start(variant, ground, expected, work.until)) for _ in range(workers)
+                # Time is that of the events and has no other end: without events it would be there at once.
+                stack.enter_context(compared.start(variant, ground, expected))
+                for _ in range(workers)
             ]
             # The gate is passed when all is written; what follows it is the commit.
             gate = _Gate(children)
@@ -97,7 +102,9 @@ def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Ro
         sum(by_lane),
         (max(end.at_ns for its in ends for end in its) - gate.opened_ns) / NANO,
         sum(its[-1].cpu_seconds - before for its, before in zip(ends, gate.cpu_seconds, strict=True)),
-        work.verdict(alerts),
+        len(alerts),
+        len({alert.value for alert in alerts}),
+        work.outcome(alerts),
     )
 
 

@@ -146,5 +146,5 @@ async def _state(settings: Settings, borrower: str) -> tuple[str, int, int]:
     except Rejected:
         return "none", 0, 0
     erased_ms = found.borrower.erased_ms
-    is_mark = bool(erased_ms) and not (found.borrower.stores or found.borrower.episodes or found.borrower.waiting)
+    is_mark = bool(erased_ms) and not (found.borrower.measured or found.borrower.episodes or found.borrower.waiting)
     return ("mark" if is_mark else "state"), found.size, erased_ms

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import orjson
 
 from streams import clock
+from streams.bootstrap.memory import collect_seldom
 from streams.bootstrap.policy import load_engine
 from streams.engine.calendar import HOUR_MS, ms_of
 from streams.engine.portfolio.judging import rules_of
@@ -44,6 +45,7 @@ def replay_files(
     `portfolio` takes the alerts of the second hop: cohorts and shared contacts.
     """
     keep_apart((Path(file) for file in files if str(file) != STDIN), (alerts, episodes, portfolio, dead_letters))
+    collect_seldom()
     live_from_ms = None if live_from is None else ms_of(live_from)
     engine = load_engine(policy_file, live_from_ms)
     changes = _changes(engine, policy_changes, live_from_ms)

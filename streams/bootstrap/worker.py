@@ -9,6 +9,7 @@ from streams.agents.app import WorkerApp
 from streams.agents.stage import BORROWERS, PORTFOLIO, Stage
 from streams.agents.worker import run_worker
 from streams.bootstrap.logs import log_as_json
+from streams.bootstrap.memory import collect_seldom
 from streams.bootstrap.policy_book import load_book, rules_in
 from streams.bootstrap.supervisor import Supervisor
 from streams.engine.lane import Lane, LaneSettings
@@ -33,6 +34,7 @@ def run(settings: Settings, factory: LaneFactory | None = None, stage: Stage = B
     `factory` makes the logic of a lane of its partition and states; without it the product's.
     """
     log_as_json(settings.log_level)
+    collect_seldom()
     if factory is not None:
         return asyncio.run(run_worker(settings, factory, Metrics.of_process(), stage=stage))
     book = load_book(settings.policy_file)

@@ -46,8 +46,8 @@ def print_borrower(found: Inspected) -> None:
         ("as of (latest tick)", _moment(now_ms)),
         ("last event", _moment(borrower.last_ms)),
         ("balance (minor units)", "" if borrower.balance is None else borrower.balance),
-        ("event ids remembered", len(borrower.seen)),
-        ("event ids forgotten early", borrower.seen_overflow),
+        ("event ids remembered", len(borrower.ids)),
+        ("event ids forgotten early", borrower.ids.overflow),
         ("facts waiting for their loan", len(borrower.waiting)),
     ]
     print_rows(("", ""), [fact for fact in facts if fact[1] != ""])
@@ -101,13 +101,13 @@ def _measures(borrower: Borrower) -> list[tuple[object, ...]]:
             f"{names.get(key, f'{key:08x}')}{'/' * bool(part)}{part}",
             s.count,
             s.amount,
-            len(s.buckets),
+            len(s.ats),
             len(s.seen) + len(s.levels),
             _moment(s.since),
             s.overflow,
         )
-        for key, parts in borrower.stores.items()
-        for part, s in parts.items()
+        for key in borrower.measured
+        for part, s in borrower.parts(key).items()
     ]
 
 
@@ -129,6 +129,7 @@ def _episodes(borrower: Borrower) -> list[tuple[object, ...]]:
 
 def _wakeups(borrower: Borrower) -> list[tuple[object, ...]]:
     asked = [(at, name, source) for name, entries in borrower.wakeups.items() for at, source in entries]
+    asked += [(borrower.forget_ms, "forget", "")] if borrower.forget_ms else []
     return [(name.removeprefix("_"), _moment(at), source) for at, name, source in sorted(asked)]
 
 

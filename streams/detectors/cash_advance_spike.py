@@ -90,7 +90,7 @@ class CashAdvanceSpike(Detector):
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """While an episode is open: when its oldest day leaves the week."""
         if view.episode(self.key, "") is not None:
-            days = [bucket.at for bucket in view.store(self._advances).buckets]
+            days = view.store(self._advances).numbers
             leaving = [(day + WEEK) * DAY_MS for day in days if (day + WEEK) * DAY_MS > view.now_ms]
             if leaving:
                 yield Wakeup(min(leaving))

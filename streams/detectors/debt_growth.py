@@ -113,7 +113,7 @@ class DebtGrowth(Detector):
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """When the next day with a report becomes the one to compare with."""
         for _, store in view.stores(self._debt):
-            days = (starts_ms(self._debt, bucket.at) + self.window_days * DAY_MS for bucket in store.buckets[1:])
+            days = (starts_ms(self._debt, number) + self.window_days * DAY_MS for number in store.numbers[1:])
             ahead = next((at for at in days if at > view.now_ms), None)
             if ahead is not None:
                 yield Wakeup(ahead)

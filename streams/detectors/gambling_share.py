@@ -88,7 +88,7 @@ class GamblingShare(Detector):
         """While an episode is open: when the oldest day with a bet leaves the window."""
         if view.episode(self.key, "") is not None:
             window_ms = self.window_days * DAY_MS
-            days = [bucket.at * DAY_MS for _, store in view.stores(self._stakes) for bucket in store.buckets]
+            days = [day * DAY_MS for _, store in view.stores(self._stakes) for day in store.numbers]
             leaving = [day + window_ms + 1 for day in days if day + window_ms + 1 > view.now_ms]
             if leaving:
                 yield Wakeup(min(leaving))

@@ -116,7 +116,7 @@ class InstallmentToIncome(Detector):
     def wakeups(self, view: BorrowerView) -> Iterator[Wakeup]:
         """While an episode is open: when the oldest payment to another lender leaves the month."""
         if view.episode(self.key, "") is not None:
-            days = [b.at for measure in self._elsewhere for _, store in view.stores(measure) for b in store.buckets]
+            days = [day for measure in self._elsewhere for _, store in view.stores(measure) for day in store.numbers]
             leaving = [(day + MONTH) * DAY_MS + 1 for day in days]
             ahead = [at for at in leaving if at > view.now_ms]
             if ahead:

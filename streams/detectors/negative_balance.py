@@ -70,12 +70,12 @@ class NegativeBalance(Detector):
         return worst
 
     def _is_low(self, store: Store) -> bool:
-        return any(bucket.amount < -self.floor_minor for bucket in store.buckets)
+        return any(amount < -self.floor_minor for amount in store.amounts)
 
     def _is_idle(self, view: BorrowerView, now_ms: int) -> bool:
         """Whether an account that was told to be overdrawn has not been used since: nothing has got better."""
         known = view.episode(self.key, "")
-        is_used = any(store.buckets for _, store in view.stores(BALANCE))
+        is_used = any(store.ats for _, store in view.stores(BALANCE))
         is_low = (view.balance or 0) < -self.floor_minor
         return known is not None and is_low and not is_used and now_ms < known.changed_ms + IDLE_DAYS * DAY_MS
 

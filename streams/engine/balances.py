@@ -40,7 +40,7 @@ def transfers(bills: frozenset[str]) -> Measure:
 def accounts(view: BorrowerView, measure: Measure, currency: str) -> Iterator[Store]:
     """What is kept of each account in a currency."""
     for part, store in view.stores(measure):
-        if store.buckets and part.rpartition("/")[2] == currency:
+        if store.ats and part.rpartition("/")[2] == currency:
             yield store
 
 
@@ -54,7 +54,7 @@ def balance_at(view: BorrowerView, measure: Measure, currency: str, by_ms: int) 
 def rise(view: BorrowerView, currency: str, since_ms: int) -> int | None:
     """By how much the accounts hold more now than at an instant, as far as that is known."""
     gains = [
-        store.buckets[-1].amount - before
+        store.amounts[-1] - before
         for store in accounts(view, BALANCE, currency)
         if (before := closing(BALANCE, store, since_ms)) is not None
     ]

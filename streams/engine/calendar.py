@@ -69,6 +69,18 @@ def business_day(day: int) -> int:
     return day + (7 - weekday) if weekday >= _SATURDAY else day
 
 
+def month_of(ms: int) -> int:
+    """The number of the calendar month (UTC) of an instant."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.year * 12 + moment.month - 1
+
+
+@lru_cache(maxsize=4_096)
+def month_starts_ms(number: int) -> int:
+    """When a calendar month (UTC) begins."""
+    return int(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
 def iso_days(days: int) -> str:
     """An ISO 8601 duration of whole days."""
     return f"P{days}D"

@@ -32,7 +32,7 @@ FULL = "The window of this measure is full."
 DROPPED = "The policy no longer asks for this measure."
 
 
-class Sweep(msgspec.Struct, array_like=True):
+class Sweep(msgspec.Struct, array_like=True, gc=False):
     """A change on its way through the borrowers of a lane, in the order of their tokens."""
 
     keys: list[str]
@@ -41,7 +41,7 @@ class Sweep(msgspec.Struct, array_like=True):
     """The last borrower that was judged anew."""
 
 
-class WarmUp(msgspec.Struct, array_like=True):
+class WarmUp(msgspec.Struct, array_like=True, gc=False):
     """A measure that is kept for too short a time yet: for how long it is asked for, and since when it is kept."""
 
     name: str
@@ -54,7 +54,7 @@ class WarmUp(msgspec.Struct, array_like=True):
         return self.since_ms + self.days * DAY_MS
 
 
-class Told(msgspec.Struct, array_like=True):
+class Told(msgspec.Struct, array_like=True, gc=False):
     """What was told of measures of one name: other filters make another measure, and people know it by its name."""
 
     day: int = 0
@@ -62,7 +62,7 @@ class Told(msgspec.Struct, array_like=True):
     is_open: bool = False
 
 
-class WarmUps(msgspec.Struct, array_like=True):
+class WarmUps(msgspec.Struct, array_like=True, gc=False):
     """The measures that are not full, by `Measure.key`, and what was told of them, by name."""
 
     kept: dict[int, WarmUp] = {}

@@ -122,11 +122,11 @@ class BorrowerView:
 
     def store(self, measure: Measure, part: str = "") -> Store:
         """What is kept for a measure (money: of one currency), without what has left its window."""
-        return self._borrower.stores.get(measure.key, {}).get(part) or Store()
+        return self._borrower.parts(measure.key).get(part) or Store()
 
     def stores(self, measure: Measure) -> Iterable[tuple[str, Store]]:
         """What is kept for a measure by part: currencies, accounts, models of a score."""
-        return self._borrower.stores.get(measure.key, {}).items()
+        return self._borrower.parts(measure.key).items()
 
     def open_episodes(self) -> Iterator[Episode]:
         """The open episodes of detectors that are not on trial."""

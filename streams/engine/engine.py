@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from streams.engine.policy import Policy
     from streams.engine.routing import Counted
 
-FORGET, SNOOZE = "_forget", "_snooze"
-"""Wake-ups of the engine's own."""
+SNOOZE = "_snooze"
+"""A wake-up of the engine's own."""
 _NOBODY: frozenset[str] = frozenset()
+_REPAYMENTS = (events.RepaymentReceived, events.RepaymentReturned)
+_LOANS_TAKEN_ON = (events.LoanOpened, events.LoanSnapshot)
 AGING = frozenset({Topic.TRANSACTIONS, Topic.BUREAU, Topic.CONTACTS})
 """Topics whose events are too old past the horizon. Servicing facts apply at any age."""
 
@@ -83,7 +85,7 @@ class Engine:
         self._live_from_ms = live_from_ms
         scored = characteristics.measures(policy.scorecard.characteristics)
         self._measures = _once([*(m for detector in self.detectors for m in detector.measures()), *scored])
-        self._keys = {detector.key for detector in self.detectors} | {FORGET, WAITING, SNOOZE, TELL}
+        self._keys = {detector.key for detector in self.detectors} | {WAITING, SNOOZE, TELL}
         self._by_key = {measure.key: measure for group in self._measures.values() for measure in group}
         self._composites = [detector for detector in self.detectors if detector.composite]
         self._held = [detector for detector in self.detectors if detector.held_while]
@@ -119,11 +121,11 @@ class Engine:
         self._check_age(event, occurred, at_ms)
         if passes_over(borrower, event, occurred):
             return PASSED_OVER
-        repayment = isinstance(event, events.RepaymentReceived | events.RepaymentReturned)
+        repayment = isinstance(event, _REPAYMENTS)
         key, content = hash_of(event.source, event.id), 0
         if not repayment:
             content = hash_of(event.type, event.subject, occurred, event.data.model_dump_json())  # type: ignore[attr-defined]
-            known = borrower.recall(key, content)
+            known = borrower.ids.recall(key, content)
             if known is not None:
                 if known:
                     return UNCHANGED
@@ -136,11 +138,11 @@ class Engine:
             outcome = self._apply(token, borrower, event, origin, moment)
         if outcome.changed:
             if not repayment:
-                borrower.remember(key, content, at_ms)
+                borrower.ids.remember(key, content, at_ms)
             borrower.last_ms = max(borrower.last_ms, occurred)
             if event.topic in AGING and not 0 < borrower.since.get(event.topic, 0) <= occurred:
                 borrower.since[event.topic] = occurred
-            borrower.wakeups[FORGET] = [(borrower.last_ms + self.policy.limits.horizon_days * DAY_MS, "")]
+            borrower.forget_ms = borrower.last_ms + self.policy.limits.horizon_days * DAY_MS
         return outcome
 
     def on_tick(self, token: str, borrower: Borrower, now_ms: int, through: Callable[[str], int]) -> Outcome:
@@ -150,7 +152,8 @@ class Engine:
             for key, asked in borrower.wakeups.items()
             if any(at <= now_ms and (not source or at <= through(source)) for at, source in asked)
         }
-        if not due:
+        may_end = 0 < borrower.forget_ms <= now_ms
+        if not (due or may_end):
             return UNCHANGED
         rejected = list(give_up(borrower, now_ms, self.policy.limits)) if WAITING in due else []
         if SNOOZE in due:
@@ -162,10 +165,10 @@ class Engine:
             del borrower.wakeups[key]
         detectors = [detector for detector in self.detectors if detector.key in due or SNOOZE in due]
         alerts = self._judge(token, borrower, detectors, Moment(now_ms, through))
-        if FORGET in due and may_forget(borrower):
+        if may_end and may_forget(borrower):
             return Outcome(alerts, rejected=rejected, forget=True, told=told)
-        if FORGET in due:
-            borrower.wakeups[FORGET] = [(now_ms + DAY_MS * self.policy.limits.closed_loan_days, "")]
+        if may_end:
+            borrower.forget_ms = now_ms + DAY_MS * self.policy.limits.closed_loan_days
         return Outcome(alerts, rejected=rejected, told=told)
 
     def on_policy(
@@ -175,8 +178,8 @@ class Engine:
 
         Those turned off end what they have open. What is no longer kept for any detector is dropped.
         """
-        for unkept in borrower.stores.keys() - self._by_key.keys():
-            del borrower.stores[unkept]
+        for unkept in set(borrower.measured) - self._by_key.keys():
+            borrower.drop(unkept)
         changed = set(keys)
         for key in changed - self._keys:
             borrower.wakeups.pop(key, None)
@@ -228,7 +231,7 @@ class Engine:
     ) -> Outcome:
         rejected: list[tuple[Waiting, Reason, str]] = []
         detectors = self._by_type[event.type]
-        if isinstance(event, events.LoanOpened | events.LoanSnapshot):
+        if isinstance(event, _LOANS_TAKEN_ON):
             self._check_room(borrower, event.data.loan)
             if not open_loan(borrower, event, self.policy.servicing):
                 return UNCHANGED

@@ -22,7 +22,7 @@ def erase(borrower: Borrower, at_ms: int) -> None:
     """Leave nothing of a borrower but the mark, and the shells of loans that are still counted elsewhere."""
     shells = [_shell(loan) for loan in borrower.loans if loan.told is not None]
     blank = Borrower()
-    for name in Borrower.__struct_fields__:
+    for name in Borrower.__slots__:
         setattr(borrower, name, getattr(blank, name))
     borrower.loans, borrower.erased_ms = shells, at_ms
     if shells:

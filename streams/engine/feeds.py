@@ -31,7 +31,7 @@ OURS = "ews/"
 FOREVER = 1 << 62
 
 
-class Feed(msgspec.Struct, array_like=True):
+class Feed(msgspec.Struct, array_like=True, gc=False):
     """One source: whether it sends heartbeats, how far it is complete, when an event of it was last seen."""
 
     beats: bool = False

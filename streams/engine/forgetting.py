@@ -34,12 +34,10 @@ def tidy(borrower: Borrower, now_ms: int, limits: Limits) -> None:
 
 def drop_expired(borrower: Borrower, measure: Measure, at_ms: int) -> None:
     """Drop what has left a measure's window, and with it the parts (an account, a lender) of which nothing is left."""
-    parts = borrower.stores.get(measure.key)
-    if not parts:
-        return
+    parts = borrower.parts(measure.key)
     for part, store in list(parts.items()):
         expire(measure, store, at_ms)
-        if measure.per is not None and not (store.buckets or store.seen or store.levels):
+        if measure.per is not None and store.is_empty:
             del parts[part]
 
 

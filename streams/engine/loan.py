@@ -21,7 +21,7 @@ PROMISES_MAX, VALUES_MAX = 8, 16
 """How many promises and values of collateral are kept of a loan: the latest."""
 
 
-class Installment(msgspec.Struct, array_like=True):
+class Installment(msgspec.Struct, array_like=True, gc=False):
     """One line of the schedule with what is paid on it. `parts` is (penalty, fee, interest); the rest is principal."""
 
     number: int
@@ -41,7 +41,7 @@ class Installment(msgspec.Struct, array_like=True):
         return paid[0], paid[1], paid[2], left
 
 
-class Payment(msgspec.Struct, array_like=True):
+class Payment(msgspec.Struct, array_like=True, gc=False):
     """A repayment, or a returned attempt of which only the return was seen (amount 0).
 
     `key` and `content` are hashes of its id and of what it says: they tell a duplicate from a conflict.
@@ -58,7 +58,7 @@ class Payment(msgspec.Struct, array_like=True):
     returned_on: int = 0
 
 
-class Promise(msgspec.Struct, array_like=True):
+class Promise(msgspec.Struct, array_like=True, gc=False):
     """A promise to pay an amount by a local day. `key` is a hash of its id, `made` the day on which it was given."""
 
     key: int
@@ -68,7 +68,7 @@ class Promise(msgspec.Struct, array_like=True):
     made: int
 
 
-class Valued(msgspec.Struct, array_like=True):
+class Valued(msgspec.Struct, array_like=True, gc=False):
     """What the collateral was worth on a local day."""
 
     day: int
@@ -76,7 +76,7 @@ class Valued(msgspec.Struct, array_like=True):
     event: str
 
 
-class Profile(msgspec.Struct, array_like=True):
+class Profile(msgspec.Struct, array_like=True, gc=False):
     """What the loan's terms say of its borrower. `links` are kinds and tokens shared with others (`phone:...`)."""
 
     industry: str = ""
@@ -98,7 +98,7 @@ class Spell(NamedTuple):
         return self.lines[0].due
 
 
-class Loan(msgspec.Struct, array_like=True):
+class Loan(msgspec.Struct, array_like=True, gc=False):
     """One loan of a borrower. Days are local to `zone`; amounts are minor units of `currency`."""
 
     id: str

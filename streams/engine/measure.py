@@ -9,18 +9,14 @@ on with what is there.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import xxhash
 
-from streams.engine.calendar import DAY_MS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from streams.engine.calendar import DAY_MS, month_of, month_starts_ms
 
 DISTINCT_MAX = 64
 """Distinct things kept for a measure. A borrower with more is far past every threshold."""
@@ -44,6 +40,10 @@ class Kind(StrEnum):
     """The last value of a field in each bucket of the window (a balance)."""
     LEVEL = "level"
     """The latest value for each different value of a field, and at the end of each bucket their sum (a total debt)."""
+
+
+_TOTAL, _DISTINCT, _LAST, _LEVEL = Kind.TOTAL, Kind.DISTINCT, Kind.LAST, Kind.LEVEL
+"""To look a member up costs more than to count."""
 
 
 class Alike(NamedTuple):
@@ -126,18 +126,7 @@ class Occurrence(NamedTuple):
     at_ms: int
 
 
-class Bucket(msgspec.Struct, array_like=True):
-    """What fell into one bucket of event time. `at` is its number (instant // bucket size).
-
-    Of a closing value `amount` is the value and `count` the instant at which it was true.
-    """
-
-    at: int
-    count: int
-    amount: int
-
-
-class Seen(msgspec.Struct, array_like=True):
+class Seen(msgspec.Struct, array_like=True, gc=False):
     """One distinct thing or occurrence: when (milliseconds), what (a hash, or an amount), and the event behind it."""
 
     at: int
@@ -146,7 +135,7 @@ class Seen(msgspec.Struct, array_like=True):
     source: str = ""
 
 
-class Level(msgspec.Struct, array_like=True):
+class Level(msgspec.Struct, array_like=True, gc=False):
     """The latest value of one thing: as of when, a hash of the thing, the value, and the event behind it."""
 
     at: int
@@ -155,10 +144,17 @@ class Level(msgspec.Struct, array_like=True):
     event: str
 
 
-class Store(msgspec.Struct, array_like=True):
-    """What is kept for one measure: buckets or occurrences, oldest first, and the running totals over the window."""
+class Store(msgspec.Struct, array_like=True, gc=False):
+    """What is kept for one measure: buckets or occurrences, oldest first, and the running totals over the window.
 
-    buckets: list[Bucket] = []
+    Buckets are columns: the number of each (instant // bucket size) beyond `base`, and its count and amount. Of a
+    closing value `counts` says how far into its bucket the value was true, in milliseconds.
+    """
+
+    base: int = 0
+    ats: list[int] = []
+    counts: list[int] = []
+    amounts: list[int] = []
     seen: list[Seen] = []
     count: int = 0
     amount: int = 0
@@ -166,8 +162,18 @@ class Store(msgspec.Struct, array_like=True):
     since: int = 0
     levels: list[Level] = []
 
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the buckets, oldest first."""
+        return [self.base + at for at in self.ats]
 
-def _at(entry: Bucket | Seen | Level) -> int:
+    @property
+    def is_empty(self) -> bool:
+        """Whether all has left the window."""
+        return not (self.ats or self.seen or self.levels)
+
+
+def _at(entry: Seen | Level) -> int:
     return entry.at
 
 
@@ -180,12 +186,12 @@ def update(measure: Measure, store: Store, fact: Occurrence, now_ms: int) -> boo
         return False
     if not store.since or fact.at_ms < store.since:
         store.since = fact.at_ms
-    if measure.kind is Kind.DISTINCT:
+    if measure.kind is _DISTINCT:
         _see(measure, store, Seen(fact.at_ms, _thing(measure, fact, store), fact.event_id, fact.source))
-    elif measure.kind is Kind.LAST:
+    elif measure.kind is _LAST:
         _insert(store.seen, Seen(fact.at_ms, value, fact.event_id, fact.source))
         del store.seen[:-LAST_MAX]
-    elif measure.kind is Kind.LEVEL:
+    elif measure.kind is _LEVEL:
         _level(measure, store, fact, value)
     else:
         _bucket(measure, store, fact.at_ms, value)
@@ -196,12 +202,12 @@ def update(measure: Measure, store: Store, fact: Occurrence, now_ms: int) -> boo
 def expire(measure: Measure, store: Store, now_ms: int) -> None:
     """Drop what has left the window. Each entry is dropped once, so the cost is constant over time."""
     cutoff = now_ms - measure.window_days * DAY_MS
-    buckets = store.buckets
-    while buckets and starts_ms(measure, buckets[0].at + 1) <= cutoff:
-        gone = buckets.pop(0)
-        if measure.kind is Kind.TOTAL:
-            store.count -= gone.count
-            store.amount -= gone.amount
+    if store.ats and store.ats[0] < (first := number_of(measure, cutoff) - store.base):
+        gone = bisect_left(store.ats, first)
+        if measure.kind is _TOTAL:
+            store.count -= sum(store.counts[:gone])
+            store.amount -= sum(store.amounts[:gone])
+        del store.ats[:gone], store.counts[:gone], store.amounts[:gone]
     while store.seen and store.seen[0].at <= cutoff:
         store.seen.pop(0)
     while store.levels and store.levels[0].at <= cutoff:
@@ -210,17 +216,12 @@ def expire(measure: Measure, store: Store, now_ms: int) -> None:
 
 def number_of(measure: Measure, at_ms: int) -> int:
     """The number of the bucket in which an instant lies."""
-    if measure.bucket_ms != MONTH:
-        return at_ms // measure.bucket_ms
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.year * 12 + moment.month - 1
+    return at_ms // measure.bucket_ms if measure.bucket_ms else month_of(at_ms)
 
 
 def starts_ms(measure: Measure, number: int) -> int:
     """When a bucket begins."""
-    if measure.bucket_ms != MONTH:
-        return number * measure.bucket_ms
-    return int(datetime(number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp() * 1000)
+    return number * measure.bucket_ms if measure.bucket_ms else month_starts_ms(number)
 
 
 def _level(measure: Measure, store: Store, fact: Occurrence, value: int) -> None:
@@ -238,25 +239,33 @@ def _level(measure: Measure, store: Store, fact: Occurrence, value: int) -> None
 
 
 def _bucket(measure: Measure, store: Store, occurred_ms: int, value: int) -> None:
-    entry = _bucket_of(store.buckets, number_of(measure, occurred_ms))
-    if measure.kind is not Kind.TOTAL:
-        if occurred_ms >= entry.count:
-            entry.count, entry.amount = occurred_ms, value
+    number = number_of(measure, occurred_ms)
+    index = _place(store, number)
+    if measure.kind is _TOTAL:
+        store.counts[index] += 1
+        store.amounts[index] += value
+        store.count += 1
+        store.amount += value
         return
-    entry.count += 1
-    entry.amount += value
-    store.count += 1
-    store.amount += value
+    within_ms = occurred_ms - starts_ms(measure, number)
+    if within_ms >= store.counts[index]:
+        store.counts[index], store.amounts[index] = within_ms, value
 
 
-def _bucket_of(buckets: list[Bucket], at: int) -> Bucket:
-    """The bucket of that number, made if it is not there. Mostly it is the last one."""
-    if buckets and buckets[-1].at == at:
-        return buckets[-1]
-    index = bisect_left(buckets, at, key=_at) if buckets and buckets[-1].at > at else len(buckets)
-    if index == len(buckets) or buckets[index].at != at:
-        buckets.insert(index, Bucket(at, 0, 0))
-    return buckets[index]
+def _place(store: Store, number: int) -> int:
+    """Where the bucket of that number stands, made if it is not there. Mostly it is the last one."""
+    ats = store.ats
+    if not ats:
+        store.base = number
+    at = number - store.base
+    if ats and ats[-1] == at:
+        return -1
+    index = bisect_left(ats, at) if ats and ats[-1] > at else len(ats)
+    if index == len(ats) or ats[index] != at:
+        ats.insert(index, at)
+        store.counts.insert(index, 0)
+        store.amounts.insert(index, 0)
+    return index
 
 
 def _insert(entries: list[Seen], new: Seen) -> None:
@@ -308,23 +317,18 @@ def distinct(store: Store, since_ms: int) -> list[Seen]:
 
 def total(measure: Measure, store: Store, since_ms: int, until_ms: int) -> tuple[int, int]:
     """Count and sum of the buckets that begin within [since, until)."""
-    count = amount = 0
-    for entry in _between(measure, store, since_ms, until_ms):
-        count += entry.count
-        amount += entry.amount
-    return count, amount
+    first = bisect_left(store.ats, _first_from(measure, since_ms) - store.base)
+    last = bisect_left(store.ats, _first_from(measure, until_ms) - store.base)
+    return sum(store.counts[first:last]), sum(store.amounts[first:last])
 
 
 def closing(measure: Measure, store: Store, by_ms: int) -> int | None:
     """The last value of the buckets that end by an instant, or None."""
-    index = bisect_left(store.buckets, number_of(measure, by_ms), key=_at)
-    return store.buckets[index - 1].amount if index else None
+    index = bisect_left(store.ats, number_of(measure, by_ms) - store.base)
+    return store.amounts[index - 1] if index else None
 
 
-def _between(measure: Measure, store: Store, since_ms: int, until_ms: int) -> Iterator[Bucket]:
-    first = number_of(measure, since_ms)
-    first += starts_ms(measure, first) < since_ms
-    for entry in store.buckets[bisect_left(store.buckets, first, key=_at) :]:
-        if starts_ms(measure, entry.at) >= until_ms:
-            return
-        yield entry
+def _first_from(measure: Measure, since_ms: int) -> int:
+    """The number of the first bucket that begins at an instant or later."""
+    number = number_of(measure, since_ms)
+    return number + (starts_ms(measure, number) < since_ms)

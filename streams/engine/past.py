@@ -15,7 +15,7 @@ PAST_MAX = 12
 """How many past loans are remembered after they were dropped: the latest. What older ones say has faded."""
 
 
-class Past(msgspec.Struct, array_like=True):
+class Past(msgspec.Struct, array_like=True, gc=False):
     """A loan in short. `opened` is a local day; the others are days since then, None for what has not happened."""
 
     opened: int

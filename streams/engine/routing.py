@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from streams.engine.detector import Detector
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from streams.engine.detector import Detector
     from streams.engine.measure import Measure
 
 
@@ -26,19 +27,22 @@ class Counted(NamedTuple):
 class Route(NamedTuple):
     """Where events of one combination go: into these measures, and before these detectors.
 
-    `stirred` are always judged; `watching` have an interest in the event, and are judged if they say so.
+    `stirred` are always judged; `watching` have an interest in the event, and are judged while they have an episode
+    open. Of them `minding` are those that may say of themselves that an event is a reason.
     """
 
     counted: tuple[Counted, ...]
     stirred: tuple[Detector, ...]
     watching: tuple[Detector, ...]
+    minding: tuple[Detector, ...]
 
     def judged(self, data: object, open_ones: frozenset[str]) -> Sequence[Detector]:
         """The detectors to judge after an event, given those with an open episode, in their order."""
-        extra = [d for d in self.watching if d.key in open_ones or d.minds(data)]
-        if not extra:
-            return self.stirred
-        return sorted((*self.stirred, *extra), key=turn)
+        if open_ones:
+            extra = [d for d in self.watching if d.key in open_ones or d.minds(data)]
+        else:
+            extra = [d for d in self.minding if d.minds(data)]
+        return sorted((*self.stirred, *extra), key=turn) if extra else self.stirred
 
 
 class Routes:
@@ -72,7 +76,9 @@ class Routes:
         keys = {one.key for one in counted}
         stirred = [d for d, asked, quiet in self._detectors if d.composite or not keys.isdisjoint(asked - quiet)]
         interested = [d for d, asked, _ in self._detectors if not keys.isdisjoint(asked)]
-        return Route(counted, tuple(stirred), tuple(d for d in interested if d not in stirred))
+        watching = tuple(d for d in interested if d not in stirred)
+        minding = tuple(d for d in watching if type(d).minds is not Detector.minds)
+        return Route(counted, tuple(stirred), watching, minding)
 
 
 def turn(detector: Detector) -> tuple[bool, bool, str]:

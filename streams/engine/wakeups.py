@@ -56,8 +56,8 @@ class Wakeups:
         """
         wanted: dict[str, int] = {}
         for source, at in asked.items():
-            waits = source and self._through(source) < at
-            wanted[source] = at if at > now_ms or waits else now_ms + 1
+            is_due = at <= now_ms and not (source and self._through(source) < at)
+            wanted[source] = now_ms + 1 if is_due else at
             known = self._live.get((token, source))
             if known is None or wanted[source] < known:
                 self._push(wanted[source], token, source)

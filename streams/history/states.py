@@ -121,6 +121,8 @@ def readable(key: bytes, value: bytes) -> Borrower:
 
 def plain(value: Any) -> Any:
     """A kept value with its fields by name, for JSON."""
+    if isinstance(value, Borrower):
+        return plain(value.content())
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):

@@ -168,7 +168,7 @@ def test_measures_are_kept_only_for_who_asks() -> None:
     """A scorecard without characteristics of accounts keeps nothing of them."""
     assert () == characteristics.measures(["recent_days_late"])
     world = b.World(b.engine_of("missed_installment")).play(*reports(6))
-    assert not world.borrower().stores
+    assert not world.borrower().measured
 
 
 def test_every_characteristic_says_what_it_is() -> None:

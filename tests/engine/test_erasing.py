@@ -45,8 +45,8 @@ def test_nothing_is_left_but_the_mark(reborn: bool) -> None:  # noqa: FBT001 - a
     world = World(engine_of(MISSED), reborn=reborn).play(opened([5, 10]), paid(4), erased(20), until=22)
     left = kept(world)
     assert left.erased_ms
-    assert ([], {}, [], [], []) == (left.loans, left.stores, left.episodes, left.waiting, left.past)
-    assert 1 == len(left.seen), "the event that said so"
+    assert ([], [], [], [], []) == (left.loans, left.measured, left.episodes, left.waiting, left.past)
+    assert 1 == len(left.ids), "the event that said so"
     (key,) = [key for key in world.states if not key.startswith(b"\x00")]
     assert len(world.states[key]) < 100
 

@@ -11,11 +11,11 @@ from schemas.events import Topic
 from schemas.topics import partition_of
 from streams.engine import drain as drain_module
 from streams.engine import work as work_module
-from streams.engine.borrower import SEEN_MAX, Borrower
 from streams.engine.calendar import DAY_MS
 from streams.engine.detector import BorrowerView, Detector, Finding, Wakeup
 from streams.engine.drain import LANE_KEY, Inbox
 from streams.engine.engine import Engine
+from streams.engine.ids import SEEN_MAX, Ids
 from streams.engine.lane import Lane, LaneSettings
 from streams.engine.limits import IN_A_ROW_MAX, RECENT_MAX
 from streams.engine.measure import DISTINCT_MAX
@@ -271,38 +271,39 @@ def test_a_borrower_has_so_many_loans_and_no_more() -> None:
 
 def test_the_memory_of_ids_is_bounded_and_its_overflow_counted() -> None:
     """512 ids are kept; the older ones are dropped and counted."""
-    borrower = Borrower()
+    ids = Ids()
     for key in range(SEEN_MAX + 10):
-        borrower.remember(key, 1, moment(1))
-    assert (SEEN_MAX, 10) == (len(borrower.seen), borrower.seen_overflow)
-    assert borrower.recall(0, 1) is None
-    assert borrower.recall(SEEN_MAX, 1) is True
-    assert borrower.recall(SEEN_MAX, 2) is False
+        ids.remember(key, 1, moment(1))
+    assert (SEEN_MAX, 10) == (len(ids), ids.overflow)
+    assert ids.recall(0, 1) is None
+    assert ids.recall(SEEN_MAX, 1) is True
+    assert ids.recall(SEEN_MAX, 2) is False
 
 
 def test_ids_are_remembered_for_35_days() -> None:
     """On the 35th day still, on the 36th no longer, and age is no overflow."""
-    borrower = Borrower()
-    borrower.remember(1, 1, 100 * DAY_MS)
-    borrower.remember(2, 1, 135 * DAY_MS)
-    assert borrower.recall(1, 1) is True
-    borrower.remember(3, 1, 136 * DAY_MS)
-    assert borrower.recall(1, 1) is None
-    assert 0 == borrower.seen_overflow
+    ids = Ids()
+    ids.remember(1, 1, 100 * DAY_MS)
+    ids.remember(2, 1, 135 * DAY_MS)
+    assert ids.recall(1, 1) is True
+    ids.remember(3, 1, 136 * DAY_MS)
+    assert ids.recall(1, 1) is None
+    assert 0 == ids.overflow
 
 
 def test_an_id_is_not_forgotten_because_time_went_back_a_little() -> None:
     """Records of several topics need not come in the order of their times; midnight may be crossed back."""
-    borrower = Borrower()
-    borrower.remember(1, 1, 100 * DAY_MS)
-    borrower.remember(2, 1, 100 * DAY_MS - 1)
-    assert borrower.recall(1, 1) is True
+    ids = Ids()
+    ids.remember(1, 1, 100 * DAY_MS)
+    ids.remember(2, 1, 100 * DAY_MS - 1)
+    assert ids.recall(1, 1) is True
 
 
 def test_distinct_lenders_are_bounded() -> None:
     """A borrower with more than 64 is far past every level; what is dropped is counted."""
     world = World(engine_of()).play(*[inquired(1 + n, f"lender-{n}") for n in range(DISTINCT_MAX + 5)])
-    store = next(iter(world.borrower().stores.values()))[""]
+    borrower = world.borrower()
+    store = borrower.parts(borrower.measured[0])[""]
     assert (DISTINCT_MAX, 5) == (len(store.seen), store.overflow)
 
 
@@ -382,7 +383,7 @@ def test_a_disabled_detector_is_not_woken_for() -> None:
     lane = Lane(without, world.settings, world.states)
     world.lane = lane
     world.play(until=100)
-    assert {"_tell", "_forget"} == set(world.borrower().wakeups)  # What the engine itself asks for.
+    assert {"_tell"} == set(world.borrower().wakeups)  # What the engine itself asks for.
     ticks = [step for order in world.orders for step in orjson.loads(order)["steps"] if step[0] == "tick"]
     assert len(ticks) < 10
 

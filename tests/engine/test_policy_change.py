@@ -208,7 +208,7 @@ def test_a_new_measure_begins_at_the_change_and_others_go_on() -> None:
     some = {"missed_installment": {}}
     one = world(engine("v1", **some), engine("v2", multi_lending_spike={}, **some), engine("v3", **some))
     one.play(opened([300]), *(inquired(1, f"x{n}", hour=2 + n) for n in range(3)), until=10)
-    assert not one.borrower().stores
+    assert not one.borrower().measured
     one.policy = "v2"
     one.play(*(inquired(11, f"x{n}", hour=2 + n) for n in range(3)), until=20)
     assert [(10, "opened", 1)] == one.told("measure_warming")
@@ -217,7 +217,7 @@ def test_a_new_measure_begins_at_the_change_and_others_go_on() -> None:
     one.drain()
     ending = one.alerts[-1].data if one.alerts[-1].data.detector == "measure_warming" else one.alerts[-2].data
     assert ("resolved", "expired") == (ending.status.value, ending.resolution)
-    assert not one.borrower().stores
+    assert not one.borrower().measured
     assert_repeats(one)
 
 

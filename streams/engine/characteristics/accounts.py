@@ -64,7 +64,9 @@ def _weight(account: _Account) -> tuple[int, int]:
 
 def _read(view: BorrowerView, store: Store) -> _Account | None:
     now = number_of(BEHIND, view.now_ms)
-    behind = {now - entry.at: entry.amount for entry in store.buckets if 0 <= now - entry.at < MONTHS}
+    behind = {
+        now - at: amount for at, amount in zip(store.numbers, store.amounts, strict=True) if 0 <= now - at < MONTHS
+    }
     return _Account(behind, now - number_of(BEHIND, store.since)) if store.since else None
 
 

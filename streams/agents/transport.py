@@ -190,9 +190,14 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Goes to the position records: the committed offsets that Faust takes may be expired, or a zombie's."""
+        # A fetch of the assignment before would otherwise take what is fetched from here on, and be dropped with it.
+        await self.wait_for_stopped_flow()
         starts = {TP(*tp): at for tp, at in self.lanes.starts().items()}
         asked_ms = clock.now_ms()
-        begins, ends = await self.lanes.ends.of(starts)
+        try:
+            begins, ends = await self.lanes.ends.of(starts)
+        except KafkaError as error:
+            leave_on(error, Exit.RECOVERY_FAILED)
         seeks = {tp: self._start(tp, at, begins[tp], ends[tp]) for tp, at in starts.items()}
         await self.seek_wait(seeks)
         await self._thread.pause(self.assignment() - seeks.keys())
@@ -230,7 +235,11 @@ class Consumer(driver.Consumer):
             if not wanted:
                 await self.sleep(0.005)
                 continue
-            pulls = cast("Mapping[TP, Pull]", await self._getmany(wanted, PULL_SECONDS))
+            self.not_waiting_next_records.clear()
+            try:
+                pulls = cast("Mapping[TP, Pull]", await self._getmany(wanted, PULL_SECONDS))
+            finally:
+                self.not_waiting_next_records.set()
             if self.flow_active and generation == self.app.consumer_generation_id:
                 self._take(pulls)
 

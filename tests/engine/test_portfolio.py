@@ -102,6 +102,12 @@ def test_a_feed_that_is_silent_is_not_arrears() -> None:
     assert (42, [-1_000, 1_000, 0], [-1, 1, 0]) == changes(world)[-1]
 
 
+def test_a_payment_beyond_the_last_heartbeat_of_a_dead_feed_wakes_nobody_at_every_tick() -> None:
+    """The borrower waits for the source like everybody else: it would be judged 24 times a day until that is back."""
+    world = Told1(engine_of()).play(opened([30, 90]), heartbeat(20), paid(30), until=80)
+    assert world.counts["timer",] < 10
+
+
 def test_every_kind_of_cohort_and_link_is_told_by_name() -> None:
     """Names are tokens: what a label holds beyond them is percent-encoded."""
     terms: dict[str, Any] = {

@@ -145,13 +145,13 @@ def _token(name: str) -> str:
 
 def _again(view: BorrowerView, loan: Loan, now_ms: int) -> Iterator[tuple[int, str]]:
     """When the bucket may change with no event: the end of that day, or when its source is complete so far."""
-    for at_ms, source in next_rung(view, loan, RUNGS):
+    day = view.day(loan)
+    # Paid, by a value day that is still to come, or that the source is not complete past yet.
+    paid = [x.cleared for x in loan.installments if x.cleared is not None and x.cleared > day]
+    changes = [*next_rung(view, loan, RUNGS), *((midnight_ms(cleared, loan.zone), loan.source) for cleared in paid)]
+    for at_ms, source in changes:
         closing = _closing_ms(at_ms)
         yield (closing, "") if closing > now_ms else (at_ms, source)
-    day = view.day(loan)
-    for line in loan.installments:
-        if line.cleared is not None and line.cleared > day:  # Paid, by a value day that is still to come.
-            yield max(_closing_ms(midnight_ms(line.cleared, loan.zone)), now_ms + 1), ""
 
 
 def _closing_ms(at_ms: int) -> int:

@@ -164,6 +164,14 @@ async def test_producers_start_before_the_changelog_is_read() -> None:
     assert world.story == ["start 0", "start 1", "read"]
 
 
+async def test_an_answer_about_the_ends_that_comes_before_the_sources_are_sought_is_let_go() -> None:
+    """The flow is on between the end of recovery and the seek: a probe then ended the process."""
+    world = World()
+    await world.lanes.acquire(assignment(0))
+    world.lanes.probed(5_000, {tp: 3 for tp in assignment(0) if tp.topic != "x-state"})
+    assert world.offered == []
+
+
 async def test_release_finishes_the_drain_in_flight_before_the_producer_stops() -> None:
     """Revoked lanes are committed or not begun: a successor must find nothing open."""
     world = World()

@@ -207,7 +207,8 @@ class Lanes:
 
     def drain(self, lane: OwnedLane) -> None:
         """Drains a lane and starts the commit, which overlaps with the drains and commits of other lanes."""
-        if lane.closed:
+        # Faust hands an event over a second time now and then: what it stands for is done, or on its way.
+        if lane.closed or not lane.busy or lane.committing:
             return
         try:
             effects = lane.drain(self.feeds)

@@ -59,6 +59,11 @@ class OwnedLane:
         return self.buffer.version, self.buffer.behind, self.horizon_ms, feeds.end, self._policy
 
     @property
+    def committing(self) -> bool:
+        """Whether a drain's transaction is under way."""
+        return self.task is not None and not self.task.done()
+
+    @property
     def _policy(self) -> str | None:
         return None if self.policies is None else self.policies.in_force
 

@@ -1,4 +1,5 @@
-"""Runs seeds: `python -m tests.simulation --seeds 1000`, one of them again with `--seed N`, planted bugs with `--bugs`."""
+"""Runs seeds: `--seeds 1000`, one of them again with `--seed N`, every planted bug with `--bugs`."""
+# ruff: noqa: T201 - a command prints
 
 from __future__ import annotations
 
@@ -83,12 +84,10 @@ def chunk(seeds: Iterable[int]) -> Sum:
     return total
 
 
-def again(report: Report) -> str:
-    """The line that runs a seed again."""
-    return (
-        f"seed {report.seed}: {report.broken}: {report.detail}\n"
-        f"  uv run python -m tests.simulation --seed {report.seed}"
-    )
+def again(report: Report, plant: str | None = None) -> str:
+    """What is broken, and the line that runs the seed again."""
+    line = f"uv run python -m tests.simulation --seed {report.seed}" + (f" --plant {plant}" if plant else "")
+    return f"seed {report.seed}: {report.broken}: {report.detail}\n  {line}"
 
 
 def many(first: int, count: int, processes: int, seconds: float | None) -> Sum:
@@ -111,13 +110,13 @@ def many(first: int, count: int, processes: int, seconds: float | None) -> Sum:
     return total
 
 
-def one(seed: int) -> int:
+def one(seed: int, plant: str | None) -> int:
     """Runs a seed and tells of it."""
-    report = simulate(seed)
+    report = simulate(seed, BUGS[plant] if plant else None)
     print(f"seed {seed}: {report.seconds:.1f} virtual seconds, {report.turns} turns, digest {report.digest}")
     for name, count in sorted((report.faults + report.counts).items()):
         print(f"  {name}: {count}")
-    print("ok" if report.broken is None else f"broken: {report.broken}: {report.detail}")
+    print("ok" if report.broken is None else again(report, plant))
     return int(report.broken is not None)
 
 
@@ -135,6 +134,7 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run this one and tell of it")
+    parser.add_argument("--plant", choices=BUGS, help="with a known bug")
     parser.add_argument("--seeds", type=int, default=1_000, help="how many to run")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--processes", type=int, default=2)
@@ -144,7 +144,7 @@ def main() -> int:
     asked = parser.parse_args()
     quiet()
     if asked.seed is not None:
-        return one(asked.seed)
+        return one(asked.seed, asked.plant)
     if asked.bugs:
         found = list(map(_tell, caught()))
         return int(any(bug["assertion"] is None for bug in found))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,10 @@ class Consumer:
         return await self.fetched(parts or self._parts, timeout_ms / 1000)
 
     async def fetched(
-        self, parts: Iterable[TopicPartition], timeout: float, max_records: int | None = None
+        self,
+        parts: Iterable[TopicPartition],
+        timeout: float,  # noqa: ASYNC109 - aiokafka asks so
+        max_records: int | None = None,
     ) -> dict[TopicPartition, list[Entry]]:
         """Records, when there are some or when time is up. Positions move when they are handed over."""
         wanted = sorted(part for part in parts if part in self._parts and not self._parts[part].paused)
@@ -229,14 +233,17 @@ class Consumer:
         while True:
             here = (TopicPartition(*part) for part in wanted if part in self._parts)
             asked = {part: self._parts[part].position for part in here}
-            answers = await self._ask("fetch", lambda: self._cluster.fetch(asked, max_records, committed=self._committed))
+            fetch = partial(self._cluster.fetch, asked, max_records, committed=self._committed)
+            answers = await self._ask("fetch", fetch)
             found = self._hand_over(asked, answers)
             left = deadline - asyncio.get_running_loop().time()
             if found or left <= 0 or self._closed:
                 return found
             await self._cluster.news(wanted, left)
 
-    def _hand_over(self, asked: dict[TopicPartition, int], answers: dict[Any, Any]) -> dict[TopicPartition, list[Entry]]:
+    def _hand_over(
+        self, asked: dict[TopicPartition, int], answers: dict[Any, Any]
+    ) -> dict[TopicPartition, list[Entry]]:
         found = {}
         for part, (records, position, stable, high) in answers.items():
             state = self._parts.get(part)

@@ -50,7 +50,7 @@ class Cluster:
             answer[part] = records, next_, partition.stable_end, partition.end
         return answer
 
-    async def news(self, parts: Iterable[Any], timeout: float) -> None:
+    async def news(self, parts: Iterable[Any], timeout: float) -> None:  # noqa: ASYNC109 - there is no other clock
         """Returns when one of these partitions may have more, or when time is up."""
         woken = self._loop.create_future()
 

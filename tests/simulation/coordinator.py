@@ -1,4 +1,4 @@
-"""The transaction coordinator of the simulated cluster: ids, epochs, and transactions that end a while after it is said."""
+"""The transaction coordinator of the simulated cluster: ids, epochs, and transactions that end a while after."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class _Life:
     """Writes down the events of one borrower, with ids of their own."""
 
     def __init__(self, number: int) -> None:
-        self.dice = Random(number)
+        self.dice = Random(number)  # noqa: S311 - nothing secret
         self.subject = f"b-{number:03}"
         self.said: list[Event] = []
 

@@ -6,7 +6,6 @@ the answer is on its way.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation.loop import Gone
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
     from random import Random
 
     from tests.simulation.loop import Loop, Process
 
 LATENCY_SECONDS = 0.002
+
 
 @dataclass(slots=True)
 class Fate:

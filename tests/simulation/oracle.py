@@ -106,7 +106,9 @@ class Verdict:
             for first, next_ in runs[topic]:
                 here = [offset for offset in offsets if first <= offset < next_]
                 if not here or here != offsets[at : at + len(here)] or first != here[0] or next_ != here[-1] + 1:
-                    raise Broken("applied once", f"{topic}/{lane}: run {first}-{next_} does not join on to {at} records")
+                    raise Broken(
+                        "applied once", f"{topic}/{lane}: run {first}-{next_} does not join on to {at} records"
+                    )
                 at += len(here)
             if at != len(offsets) and topic != Topic.FEEDS:
                 raise Broken("applied once", f"{topic}/{lane}: {len(offsets) - at} records were never applied")
@@ -151,7 +153,9 @@ class Verdict:
             for entry in self._topics[topic, lane].visible()
         )
         if there != self.outbound:
-            raise Broken("same second hop", f"{there.total()} records in the log, {self.outbound.total()} in the repeat")
+            raise Broken(
+                "same second hop", f"{there.total()} records in the log, {self.outbound.total()} in the repeat"
+            )
 
 
 def _same(assertion: str, lane: int, ours: Sequence[Any], log: Sequence[Any]) -> None:

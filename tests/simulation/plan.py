@@ -65,7 +65,7 @@ class Plan:
 
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
-    dice = Random(seed)
+    dice = Random(seed)  # noqa: S311 - nothing secret
     plan = Plan(seed, dice)
     plan.clock = "wall" if dice.random() < 0.65 else "event"
     plan.workers = dice.choice((1, 1, 2, 2, 3))
@@ -104,7 +104,7 @@ def _second(known_ms: int) -> float:
     return (known_ms - BEGIN_MS) / DAY_MS / DAYS * SECONDS
 
 
-def poisoned(message: Message, dice: Random) -> Message:
+def poisoned(message: Message, dice: Random) -> Message:  # noqa: PLR0911 - one for each kind
     """A record that no engine can take."""
     value = message.value or b""
     match dice.choice(POISON):

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 from aiokafka.errors import KafkaTimeoutError, NotEnoughReplicasError
 
-from schemas.events import Topic
 from schemas.topics import POLICIES, SOURCES, STATE
 from streams import clock
 from streams.agents import exits, transport
@@ -32,7 +31,17 @@ from tests.simulation.log import Written
 from tests.simulation.loop import PROCESS, Gone, Hang, Loop
 from tests.simulation.network import Fate, Network, Odds
 from tests.simulation.oracle import Broken
-from tests.simulation.plan import BEGIN_MS, COMMITTING, DAY_MS, KINDS, LIMIT_SECONDS, SECONDS, TROUBLE_SECONDS, Plan, plan_of
+from tests.simulation.plan import (
+    BEGIN_MS,
+    COMMITTING,
+    DAY_MS,
+    KINDS,
+    LIMIT_SECONDS,
+    SECONDS,
+    TROUBLE_SECONDS,
+    Plan,
+    plan_of,
+)
 from tests.simulation.policies import all_known, new_book, records
 from tests.simulation.worker import Worker
 
@@ -126,7 +135,7 @@ class Run:
     def _make(self, name: str, process: Process) -> None:
         settings = _settings(self.plan.clock, name if self.plan.static else None)
         book = new_book()
-        worker = Worker(self.cluster, self.group, settings, lane_factory(settings, book), book, self.dice.random)
+        worker = Worker(self.cluster, self.group, settings, lane_factory(settings, book), book, chance=self.dice.random)
         worker.on_recovered = lambda: self._recovered(worker)
         self.workers[name] = worker
         self.loop.spawn(process, worker.run())
@@ -274,7 +283,7 @@ class Run:
         self.network.fates.clear()
         self.skews.clear()
         target = self._target()
-        while not self._done(target):
+        while not self._done(target):  # noqa: ASYNC110 - it is the log that is looked at
             await asyncio.sleep(0.5)
         await asyncio.sleep(1.0)  # The last markers.
         self._same_in_memory()
@@ -292,7 +301,9 @@ class Run:
         self.verdict = verdict
 
     def _target(self) -> int:
-        return _settings("event", None).clock_until.timestamp() * 1000 if self.plan.clock == "event" else self.world_ms()  # type: ignore[union-attr, return-value]
+        return (
+            _settings("event", None).clock_until.timestamp() * 1000 if self.plan.clock == "event" else self.world_ms()
+        )  # type: ignore[union-attr, return-value]
 
     def _done(self, target: int) -> bool:
         if self.broken is not None:
@@ -324,9 +335,7 @@ class Run:
     def _ticks_in_time(self) -> None:
         if self.plan.clock == "wall" and not self.plan.skews:
             for lane in range(PARTITIONS):
-                oracle.ticks_in_time(
-                    self.cluster.topics, lane, lambda ms: (ms - BEGIN_MS) / DAY_MS / DAYS * SECONDS
-                )
+                oracle.ticks_in_time(self.cluster.topics, lane, lambda ms: (ms - BEGIN_MS) / DAY_MS / DAYS * SECONDS)
 
 
 @contextlib.contextmanager
@@ -356,8 +365,7 @@ def simulate(seed: int, bug: Bug | None = None) -> Report:
     with _in_the_world_of(run), bug(run) if bug is not None else contextlib.nullcontext():
         try:
             run.loop.run(run.live())
-            if run.loop.surprises:
-                raise Broken("no exception unseen", run.loop.surprises[0])
+            report.broken, report.detail = _unseen(run)
         except Hang as hang:
             broken = run.broken or Broken("no hang", str(hang))
             report.broken, report.detail = broken.assertion, broken.detail
@@ -379,6 +387,10 @@ def simulate(seed: int, bug: Bug | None = None) -> Report:
             {"alerts": run.verdict.alerts, "records applied": run.verdict.applied, "dead letters": run.verdict.letters}
         )
     return report
+
+
+def _unseen(run: Run) -> tuple[str | None, str]:
+    return ("no exception unseen", run.loop.surprises[0]) if run.loop.surprises else (None, "")
 
 
 def _digest(run: Run) -> str:

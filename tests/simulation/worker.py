@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,6 @@ from aiokafka import TopicPartition
 from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
-from streams import clock
 from streams.agents import transport
 from streams.agents.app import Assembly, WorkerApp
 from streams.agents.exits import leave_on
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from streams.agents.lanes import LaneFactory
     from streams.agents.policies import Book
     from streams.settings import Settings
-    from tests.simulation.cluster import Cluster
     from tests.simulation.clients import Consumer as FakeConsumer
+    from tests.simulation.cluster import Cluster
     from tests.simulation.group import Assigned, Group
 
 HEARTBEAT_SECONDS = 1.0
@@ -41,8 +41,7 @@ AGAIN = 0.02
 
 
 class _Span:
-    def __enter__(self) -> _Span:
-        return self
+    def __enter__(self) -> None: ...
 
     def __exit__(self, *_: object) -> None: ...
 
@@ -107,7 +106,14 @@ class Worker:
     """A process from its start to its end."""
 
     def __init__(
-        self, cluster: Cluster, group: Group, settings: Settings, factory: LaneFactory, book: Book, chance: Callable[[], float]
+        self,
+        cluster: Cluster,
+        group: Group,
+        settings: Settings,
+        factory: LaneFactory,
+        book: Book,
+        *,
+        chance: Callable[[], float],
     ) -> None:
         self._cluster = cluster
         self._group = group
@@ -193,10 +199,10 @@ class Worker:
         if self.app.instance_id is not None:
             transport.ConsumerThread._leave_when_taken(coordinator)
         while True:
-            name = coordinator.member_id
-            self._assigned = await (await self._ask("join", lambda: self._group.join(name, self.app.instance_id)))
+            join = partial(self._group.join, coordinator.member_id, self.app.instance_id)
+            self._assigned = await (await self._ask("join", join))
             await self._take_over(self._assigned)
-            while await coordinator._do_heartbeat():
+            while await coordinator._do_heartbeat():  # noqa: ASYNC110 - that is what a heartbeat is
                 await asyncio.sleep(HEARTBEAT_SECONDS)
             await self._give_up()
 

@@ -225,6 +225,22 @@ async def test_a_drain_handed_over_before_the_release_does_nothing_after_it() ->
     assert lane.task is None
 
 
+async def test_an_event_that_faust_hands_over_twice_is_drained_once() -> None:
+    """A second drain while the first is committed would begin a transaction within a transaction."""
+    world = World()
+    await world.own(0)
+    lane = world.offered.pop()
+    world.producers[0].hold = asyncio.Event()
+    world.lanes.take(TP("x-repayments", 0), Pull(0, [Record(0)], 1))
+    world.lanes.drain(lane)
+    committing = lane.task
+    world.lanes.drain(lane)
+    assert lane.task is committing
+    world.producers[0].hold.set()
+    await world.lanes.release()
+    assert ["commit 0"] == [what for what in world.story if what.startswith("commit")]
+
+
 @pytest.mark.parametrize("missing", [*SOURCES.values(), "x-state"])
 async def test_a_torn_lane_ends_the_process(left: list[Exit], missing: str) -> None:
     """Without a source the order is wrong, without the changelog the state is lost."""

@@ -21,7 +21,7 @@ from tests.simulation.planted import BUGS
 from tests.simulation.run import Report, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 PROGRESS_SECONDS = 30.0
 CHUNK = 20
@@ -120,14 +120,24 @@ def one(seed: int, plant: str | None) -> int:
     return int(report.broken is not None)
 
 
-def caught() -> Iterator[dict[str, Any]]:
-    """For each planted bug, after how many seeds it was seen, and by what."""
-    for name, bug in BUGS.items():
-        for seed in range(BUG_SEEDS_MAX):
-            report = simulate(seed, bug)
-            if report.broken is not None:
-                break
-        yield {"bug": name, "seeds": seed + 1, "assertion": report.broken, "detail": report.detail}
+def caught(name: str) -> dict[str, Any]:
+    """After how many seeds a planted bug was seen, and by what."""
+    quiet()
+    for seed in range(BUG_SEEDS_MAX):
+        report = simulate(seed, BUGS[name])
+        if report.broken is not None:
+            break
+    return {"bug": name, "seeds": seed + 1, "assertion": report.broken, "detail": report.detail}
+
+
+def all_caught(processes: int) -> bool:
+    """Whether every planted bug is seen; tells of each."""
+    seen = True
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        for bug in pool.imap(caught, BUGS):
+            print(json.dumps(bug), flush=True)
+            seen = seen and bug["assertion"] is not None
+    return seen
 
 
 def main() -> int:
@@ -146,8 +156,7 @@ def main() -> int:
     if asked.seed is not None:
         return one(asked.seed, asked.plant)
     if asked.bugs:
-        found = list(map(_tell, caught()))
-        return int(any(bug["assertion"] is None for bug in found))
+        return int(not all_caught(asked.processes))
     total = many(asked.first, asked.seeds, asked.processes, asked.seconds)
     text = json.dumps(total.document(), indent=1)
     if asked.json:
@@ -155,11 +164,6 @@ def main() -> int:
             file.write(text)
     print(text)
     return int(bool(total.failed))
-
-
-def _tell(bug: dict[str, Any]) -> dict[str, Any]:
-    print(json.dumps(bug), flush=True)
-    return bug
 
 
 if __name__ == "__main__":

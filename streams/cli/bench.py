@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from streams.bootstrap.bench import comparison
 from streams.bootstrap.bench_engine import Asked, measure
 from streams.cli import bench_tables as tables
-from streams.cli.bench_restart import restart
+from streams.cli.bench_restart import recovery, restart
 from streams.cli.options import Bootstrap
 from streams.errors import Misconfigured
 from streams.local.bench.comparison import Comparison, Load
@@ -32,6 +32,7 @@ from streams.local.bench.variants import PRODUCT, PRODUCT_ALL, VARIANTS, Variant
 
 app = typer.Typer(invoke_without_command=True)
 app.command("restart")(restart)
+app.command("recovery")(recovery)
 
 QUICK = Load(events=60_000, borrowers=2_000, rounds=1)
 QUICK_PACE_SECONDS = 4.0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.events import EVENTS, Topic
-from schemas.topics import ALERTS, DEAD_LETTERS, LAYOUTS, STATE, partition_of, topic_of
+from schemas.topics import ALERTS, DEAD_LETTERS, LAYOUTS, PORTFOLIO_STATE, STATE, partition_of, topic_of
 
 KAFKA_HASHES = {
     b"21": -973932308,
@@ -33,6 +33,19 @@ def test_records_with_persons_go_and_sources_stay() -> None:
     assert LAYOUTS[ALERTS].config["retention.ms"] == "-1"
     assert LAYOUTS[Topic.REPAYMENTS].config["retention.ms"] == "-1"
     assert LAYOUTS[STATE].config["cleanup.policy"] == "compact"
+
+
+@pytest.mark.parametrize("name", [STATE, PORTFOLIO_STATE])
+def test_changelogs_are_compacted_soon_and_keep_tombstones_for_a_day(name: str) -> None:
+    """Small segments, compacted within the hour; tombstones outlive every checkpoint that is trusted."""
+    assert {
+        "cleanup.policy": "compact",
+        "segment.bytes": "67108864",
+        "segment.ms": "600000",
+        "min.cleanable.dirty.ratio": "0.2",
+        "max.compaction.lag.ms": "3600000",
+        "delete.retention.ms": "86400000",
+    } == LAYOUTS[name].config
 
 
 def test_every_event_type_has_its_topic() -> None:

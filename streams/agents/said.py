@@ -29,7 +29,8 @@ def say(effects: Effects, lane: int) -> None:
         log.warning("event.refused", **_where(letter))
     if (more := len(effects.dead_letters) - REFUSED_LINES_MAX) > 0:
         log.warning("event.refused_more", lane=lane, records=more)
-    if log.is_enabled_for(logging.DEBUG):
+    # Where nobody has set up logs (a simulation in one process) structlog would take everything.
+    if structlog.is_configured() and log.is_enabled_for(logging.DEBUG):
         others = (told.value for told in effects.outbound if told.topic == ALERTS)
         for value in (*(value for _, value in effects.alerts), *others):
             _say_alert(Alert.model_validate_json(value), lane)

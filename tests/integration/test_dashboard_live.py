@@ -132,12 +132,15 @@ def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_pat
             "EWS_CONTACTS_KEY": new_key(),
         },
         ("api", "serve"): {"EWS_API_PORT": str(ports[-1])},
-        ("worker", "--stage", "portfolio"): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
-        ("worker",): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
+        ("worker", "--supervise", "--stage", "portfolio"): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
+        ("worker", "--supervise"): {"EWS_CLOCK": "event", "EWS_CLOCK_UNTIL": until},
     }
     with contextlib.ExitStack() as stack:
         for port, (command, own) in zip(ports[:-1], commands.items(), strict=True):
-            if command == ("worker",):  # The others are there when it begins: a rate needs a sample from before.
+            if command == (
+                "worker",
+                "--supervise",
+            ):  # The others are there when it begins: a rate needs a sample from before.
                 for earlier in ports[: JOBS.index("ews-worker")]:
                     _await_metrics(earlier)
             environment = {**os.environ, **shared, **own, "EWS_METRICS_PORT": str(port)}

@@ -17,23 +17,32 @@ Entry = tuple[int, bytes, str]
 
 
 class Wakeups:
-    """A heap of (instant, borrower, source) with one live entry for each borrower and source."""
+    """A heap of (instant, borrower, source) with one live entry for each borrower and source.
+
+    What is kept of each is small, since there may be millions: most want just what their live entry says.
+    """
 
     def __init__(self, kept: Iterable[tuple[bytes, Mapping[str, int]]], through: Callable[[str], int]) -> None:
         self._through = through
-        self._wanted: dict[bytes, Mapping[str, int]] = {}
-        self._live: dict[tuple[bytes, str], int] = {}
+        self._live: dict[str, dict[bytes, int]] = {}
+        """By source and borrower, the instant of the live entry."""
+        self._later: dict[str, dict[bytes, int | None]] = {}
+        """What is wanted in place of the live entry, where that is another instant, or nothing any more (None)."""
         self._queue: list[Entry] = []
         self._held: dict[str, list[Entry]] = {}
         for token, asked in kept:
-            self._wanted[token] = asked
             for source, at in asked.items():
-                self._live[token, source] = at
+                self._of(source)[0][token] = at
                 self._queue.append((at, token, source))
         heapify(self._queue)
 
     def __len__(self) -> int:
-        return len(self._live)
+        return sum(map(len, self._live.values()))
+
+    def _of(self, source: str) -> tuple[dict[bytes, int], dict[bytes, int | None]]:
+        if source not in self._live:
+            self._live[source], self._later[source] = {}, {}
+        return self._live[source], self._later[source]
 
     def next_ms(self, now_ms: int) -> int | None:
         """When the next entry that is not held is due."""
@@ -54,17 +63,20 @@ class Wakeups:
 
         What is due already and could be judged comes in the next tick, not in this one again.
         """
-        wanted: dict[str, int] = {}
         for source, at in asked.items():
+            live, later = self._of(source)
+            known = live.get(token)
             is_due = at <= now_ms and not (source and self._through(source) < at)
-            wanted[source] = now_ms + 1 if is_due else at
-            known = self._live.get((token, source))
-            if known is None or wanted[source] < known:
-                self._push(wanted[source], token, source)
-        if wanted:
-            self._wanted[token] = wanted
-        else:
-            self._wanted.pop(token, None)
+            wanted = now_ms + 1 if is_due else at
+            if known is None or wanted < known:
+                self._push(wanted, token, source)
+            if known is not None and wanted > known:
+                later[token] = wanted
+            elif later:
+                later.pop(token, None)
+        for source, live in self._live.items():
+            if source not in asked and token in live:
+                self._later[source][token] = None
 
     def due(self, now_ms: int) -> Iterator[bytes]:
         """The borrowers to be judged at a tick, in the order of their times. Each is planned anew before the next."""
@@ -79,7 +91,7 @@ class Wakeups:
             elif self._must_wait(entry, now_ms):
                 heappush(self._held.setdefault(source, []), entry)
             else:
-                del self._live[token, source]
+                del self._live[source][token]
                 yield token
 
     def _must_wait(self, entry: Entry, now_ms: int) -> bool:
@@ -88,17 +100,18 @@ class Wakeups:
 
     def _is_stale(self, entry: Entry) -> bool:
         at, token, source = entry
-        return self._live.get((token, source)) != at or self._wanted.get(token, {}).get(source) != at
+        return self._live[source].get(token) != at or token in self._later[source]
 
     def _renew(self, entry: Entry) -> None:
         """Put the time that is wanted in place of a stale entry, if it was the live one."""
         at, token, source = entry
-        if self._live.get((token, source)) == at:
-            del self._live[token, source]
-            wanted = self._wanted.get(token, {}).get(source)
+        live, later = self._of(source)
+        if live.get(token) == at:
+            del live[token]
+            wanted = later.pop(token, None)
             if wanted is not None:
                 self._push(wanted, token, source)
 
     def _push(self, at: int, token: bytes, source: str) -> None:
-        self._live[token, source] = at
+        self._live[source][token] = at
         heappush(self._queue, (at, token, source))

@@ -274,6 +274,8 @@ def _at_start(database: Database, fault: Unavailable) -> Misconfigured | Unavail
         "does not exist",
         "not a database",
         "resolve",
+        "certificate",
+        "does not support ssl",
     )
     if any(word in said for word in lasting):
         return Misconfigured(f"{fault}: mend {database.schema.setting} or the rights on {database.name}")

@@ -40,10 +40,11 @@ class Authority:
         self.certificate = self._sign(self.name, self.key.public_key(), x509.BasicConstraints(ca=True, path_length=0))
         self.file = self._write(f"{self.name}.pem", self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, days: int = 30) -> tuple[Path, Path]:
-        """A certificate for 127.0.0.1 and its key; one that ended if `days` is below 0."""
+    def issue(self, name: str, *, days: int = 30, host: str = "127.0.0.1") -> tuple[Path, Path]:
+        """A certificate for a host (127.0.0.1) and its key; one that ended if `days` is below 0."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(name, key.public_key(), x509.BasicConstraints(ca=False, path_length=None), days=days)
+        basic = x509.BasicConstraints(ca=False, path_length=None)
+        certificate = self._sign(name, key.public_key(), basic, days=days, host=host)
         pem = serialization.Encoding.PEM
         raw = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return (
@@ -57,7 +58,13 @@ class Authority:
         return self._write(f"{name}.chain", key.read_bytes() + certificate.read_bytes() + self.file.read_bytes())
 
     def _sign(
-        self, name: str, public: ec.EllipticCurvePublicKey, basic: x509.BasicConstraints, *, days: int = 30
+        self,
+        name: str,
+        public: ec.EllipticCurvePublicKey,
+        basic: x509.BasicConstraints,
+        *,
+        days: int = 30,
+        host: str = "127.0.0.1",
     ) -> x509.Certificate:
         now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)  # Valid for long, or over for long: no clock needed.
         ends = now + 36_500 * DAY if days > 0 else now + DAY
@@ -70,9 +77,7 @@ class Authority:
             .not_valid_before(now)
             .not_valid_after(ends)
             .add_extension(basic, critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-            )
+            .add_extension(x509.SubjectAlternativeName([_named(host)]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
@@ -89,6 +94,13 @@ class Authority:
         path = self.directory / name
         path.write_bytes(content)
         return path
+
+
+def _named(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 class SecuredBroker:

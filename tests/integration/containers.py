@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 KAFKA = "apache/kafka:4.1.1"
 CONTEXT = ("LICENSE", "README.md", "pyproject.toml", ".dockerignore", "deploy", "schemas", "streams")
-WAIT_SECONDS = 180.0
+WAIT_SECONDS = 300.0
 BUILD_SECONDS = 900.0
 
 testcontainers_config.ryuk_disabled = True  # A `with` removes each container; the reaper is one more image to pull.

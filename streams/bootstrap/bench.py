@@ -50,11 +50,8 @@ def _catalogue(directory: Path, count: int) -> Work:
     def verdict(alerts: Sequence[Alert]) -> Verdict:
         return episodes_verdict(wanted, [alert.value for alert in alerts])
 
-    def outcome(alerts: Sequence[Alert]) -> frozenset[Episode]:
-        return frozenset(final_episodes(alert.value for alert in alerts))
-
     until = datetime.fromtimestamp(replayed.now_ms / 1000, UTC).isoformat()
-    return Work(lambda: read_events([file]), verdict, outcome, len(values), until)
+    return Work(lambda: read_events([file]), verdict, len(values), until)
 
 
 def episodes_verdict(wanted: set[Episode], values: Sequence[bytes]) -> Verdict:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.box import SIMPLE
+from rich.table import Column, Table
 
 from streams.local.bench.figures import MEBIBYTE, cpu_ratio, ratio
 from streams.local.bench.variants import FAUST, LOOP, VARIANTS, Variant
@@ -33,14 +34,13 @@ def variant_of(key: str) -> Variant:
 
 def rates(results: Sequence[Summary]) -> Table:
     """Events a second and what they cost, beside stock Faust and the plain transactional loop."""
-    table = Table(
-        "variant", "", "events/s", "x Faust", "x loop", "CPU s/M", "x loop", "MiB", "alerts", show_lines=False
-    )
+    figures = ("events/s", "x Faust", "x loop", "CPU s/M", "x loop", "MiB", "alerts")
+    table = Table(Column("variant", no_wrap=True), "", *figures, box=SIMPLE, padding=(0, 0))
     for result in results:
         variant = variant_of(result.variant)
         table.add_row(
             variant.key,
-            "once" if variant.guarantee == "exactly once" else "at least",
+            "once" if variant.guarantee == "exactly once" else "least",
             f"{result.rate:,.0f}",
             _times(ratio(results, result.variant, FAUST)),
             _times(ratio(results, result.variant, LOOP)),
@@ -54,7 +54,8 @@ def rates(results: Sequence[Summary]) -> Table:
 
 def latencies(measured: Iterable[Latency]) -> Table:
     """Milliseconds from event to alert."""
-    table = Table("variant", "events/s", "p50 ms", "p99 ms", "max ms", "sent late p99", "alerts")
+    figures = ("events/s", "p50 ms", "p99 ms", "max ms", "sent late p99", "alerts")
+    table = Table(Column("variant", no_wrap=True), *figures, box=SIMPLE)
     for one in measured:
         table.add_row(
             one.variant,

@@ -50,8 +50,6 @@ class Work(NamedTuple):
 
     lines: Callable[[], Iterable[Any]]
     verdict: Callable[[Sequence[Alert]], Verdict]
-    outcome: Callable[[Sequence[Alert]], frozenset[Any]]
-    """What alerts come to in the end: it must not depend on how the work was shared."""
     alerts: int
     """How many alerts to wait for."""
     until: str = ""
@@ -162,10 +160,7 @@ def rules_work(borrowers: int, count: int) -> Work:
     def verdict(alerts: Sequence[Alert]) -> Verdict:
         return oracle.compare(wanted, oracle.told(alert.value for alert in alerts))
 
-    def outcome(alerts: Sequence[Alert]) -> frozenset[Any]:
-        return frozenset(oracle.told(alert.value for alert in alerts))
-
-    return Work(lines, verdict, outcome, len(wanted))
+    return Work(lines, verdict, len(wanted))
 
 
 def _seconds(began: Report, seen: Report, alerts: Sequence[Alert]) -> float:

@@ -10,11 +10,13 @@ import asyncio
 import contextlib
 import time
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.events import Topic
 from streams import clock
 from streams.errors import Unavailable
 from streams.local.bench.comparison import ALERTS_SECONDS_MAX, NANO, RUN_SECONDS_MAX
+from streams.local.bench.figures import Verdict
 from streams.local.bench.ground import Ground
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from streams.local.bench.child import Child, Report
     from streams.local.bench.comparison import Comparison, Work
+    from streams.local.bench.ground import Alert
     from streams.local.bench.variants import Variant
 
 SETTLE_SECONDS = 3.0
@@ -40,9 +43,7 @@ class Round(NamedTuple):
     """From the commit that shows the events until the last lane is through."""
     cpu_seconds: float
     """Of all workers together."""
-    alerts: int
-    distinct: int
-    outcome: frozenset[Any]
+    verdict: Verdict
 
 
 class Scaled(NamedTuple):
@@ -53,7 +54,7 @@ class Scaled(NamedTuple):
     rate: float
     cpu_seconds_per_million: float
     right: bool
-    """Whether no alert came twice, and all of them came to the same as those of the first run."""
+    """Whether every run's alerts were right."""
 
 
 def scale(compared: Comparison, variant: Variant, counts: Sequence[int]) -> Iterator[Round]:
@@ -68,14 +69,13 @@ def scale(compared: Comparison, variant: Variant, counts: Sequence[int]) -> Iter
 
 def scaled(rounds: Sequence[Round], counts: Sequence[int]) -> list[Scaled]:
     """The medians, in the order of the counts."""
-    return [_scaled(count, [one for one in rounds if one.workers == count], rounds[0].outcome) for count in counts]
+    return [_scaled(count, [one for one in rounds if one.workers == count]) for count in counts]
 
 
-def _scaled(workers: int, rounds: Sequence[Round], outcome: frozenset[Any]) -> Scaled:
+def _scaled(workers: int, rounds: Sequence[Round]) -> Scaled:
     rates = tuple(one.events / one.seconds for one in rounds)
     cpu = median(one.cpu_seconds / one.events * MILLION for one in rounds)
-    right = all(one.outcome == outcome and one.alerts == one.distinct for one in rounds)
-    return Scaled(workers, rates, median(rates), cpu, right)
+    return Scaled(workers, rates, median(rates), cpu, all(one.verdict.right for one in rounds))
 
 
 def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Round:
@@ -83,6 +83,9 @@ def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Ro
     by_lane = ground.counts(work.lines())
     asyncio.run(ground.lay())
     try:
+        # Heartbeats first: what silence means must not depend on who has read how many of them.
+        asyncio.run(ground.fill(line for line in work.lines() if line.topic == Topic.FEEDS))
+        events = (line for line in work.lines() if line.topic != Topic.FEEDS)
         with contextlib.ExitStack() as stack:
             expected = ",".join(map(str, by_lane))
             children = [
@@ -92,7 +95,7 @@ def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Ro
             ]
             # The gate is passed when all is written; what follows it is the commit.
             gate = _Gate(children)
-            asyncio.run(ground.fill(work.lines(), gate))
+            asyncio.run(ground.fill(events, gate))
             ends = _ends(children, sum(by_lane))
             alerts = asyncio.run(ground.alerts(work.alerts, wait_seconds=ALERTS_SECONDS_MAX))
     finally:
@@ -102,10 +105,14 @@ def _run(compared: Comparison, variant: Variant, workers: int, work: Work) -> Ro
         sum(by_lane),
         (max(end.at_ns for its in ends for end in its) - gate.opened_ns) / NANO,
         sum(its[-1].cpu_seconds - before for its, before in zip(ends, gate.cpu_seconds, strict=True)),
-        len(alerts),
-        len({alert.value for alert in alerts}),
-        work.outcome(alerts),
+        _distinct(alerts) if variant.catalogue else work.verdict(alerts),
     )
+
+
+def _distinct(alerts: Sequence[Alert]) -> Verdict:
+    """Of all detectors only that no alert came twice: the order of a backlog that is there at once is the worker's."""
+    values = [alert.value for alert in alerts]
+    return Verdict(expected=len(values), doubled=len(values) - len(set(values)))
 
 
 class _Gate:

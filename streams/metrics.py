@@ -25,7 +25,7 @@ Metric = TypeVar("Metric", bound=MetricWrapperBase)
 LABELS = {
     "topic": "a topic of `schemas.topics`, without the prefix",
     "partition": "a partition number, so a lane",
-    "outcome": "events: applied, late, waiting (for their loan), duplicate, dead_letter; "
+    "outcome": "events: applied, late, waiting (for their loan), duplicate, erased (passed over), dead_letter; "
     "transactions: committed (one that fails ends the worker); "
     "notifications: sent, retried, refused, failed, duplicate, expired; "
     "alerts taken up: handled, duplicate, superseded, ignored",

@@ -86,7 +86,7 @@ def test_the_api_takes_every_object(overlay: str, version: str) -> None:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_no_pod_may_do_more_than_it_must(overlay: str) -> None:
-    """Not root, nothing written but /tmp, no capability, no token of the cluster, memory bounded."""
+    """Not root, nothing written but /tmp and checkpoints, no capability, no token of the cluster, memory bounded."""
     pods = of_kind(overlay, *PODS)
     assert 7 == len(pods)
     for one in pods.values():
@@ -96,7 +96,8 @@ def test_no_pod_may_do_more_than_it_must(overlay: str) -> None:
         assert {"drop": ["ALL"]} == only["securityContext"]["capabilities"]
         assert only["securityContext"]["readOnlyRootFilesystem"]
         assert not only["securityContext"]["allowPrivilegeEscalation"]
-        assert {"/tmp"} == {m["mountPath"] for m in only["volumeMounts"] if not m.get("readOnly")}  # noqa: S108 - a pod's
+        kept = {"/var/lib/ews"} if one["kind"] == "StatefulSet" else set()
+        assert {"/tmp", *kept} == {m["mountPath"] for m in only["volumeMounts"] if not m.get("readOnly")}  # noqa: S108 - a pod's
         assert "memory" in only["resources"]["limits"]
 
 
@@ -107,7 +108,9 @@ def test_every_pod_is_started_with_settings_that_exist(
     """No variable is unknown, and the development overlay's are whole: a process would start with them."""
     known = {variable(name) for name in Settings.model_fields}
     for one in of_kind(overlay, *PODS).values():
-        variables = environment(overlay, one) | {e["name"]: "ews-worker-0" for e in container(one).get("env", ())}
+        variables = environment(overlay, one) | {
+            e["name"]: e.get("value", "ews-worker-0") for e in container(one).get("env", ())
+        }
         assert set() == variables.keys() - known
         # The cluster would add EWS_API_SERVICE_HOST for a service of ours: an unknown setting.
         assert one["spec"]["template"]["spec"]["enableServiceLinks"] is False
@@ -130,9 +133,10 @@ def test_every_pod_runs_a_command_that_exists(overlay: str) -> None:
 
 
 def test_a_worker_keeps_its_name_over_a_restart() -> None:
-    """Static membership: the id of a worker is its pod's name, in both stages."""
+    """Static membership: the id of a worker is its pod's name, in both stages; checkpoints lie on its own volume."""
     for one in of_kind("production", "StatefulSet").values():
-        (instance,) = container(one)["env"]
+        instance, checkpoints = container(one)["env"]
+        assert ("EWS_CHECKPOINT_DIR", "/var/lib/ews/checkpoints") == (checkpoints["name"], checkpoints["value"])
         assert ("EWS_INSTANCE_ID", "metadata.name") == (
             instance["name"],
             instance["valueFrom"]["fieldRef"]["fieldPath"],

@@ -20,13 +20,14 @@ from pathlib import Path
 import orjson
 
 from tests.chaos.faults import KINDS
-from tests.chaos.run import Plot, Run
+from tests.chaos.run import Plot, Report, Run
 
 
 def main() -> int:
     """Run the chaos."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__, formatter_class=_Form)
     parser.add_argument("--rounds", type=int, default=30, help="faults, one after the other")
+    parser.add_argument("--minutes", type=float, default=600.0, help="no round begins later")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same faults; moments differ")
     parser.add_argument("--only", action="append", choices=KINDS, metavar="KIND", help=f"of {', '.join(KINDS)}")
     parser.add_argument("--rate", type=int, default=60, help="events a second")
@@ -42,13 +43,15 @@ def main() -> int:
         rounds=chosen.rounds,
         kinds=tuple(chosen.only or KINDS),
         rate=chosen.rate,
+        minutes=chosen.minutes,
         borrowers=chosen.borrowers,
         clock=chosen.clock,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # Whatever ends it, its processes end too.
-        signal.signal(number, signal.default_int_handler)
     logging.basicConfig(filename=folder / "harness.log", level=logging.WARNING)
-    report = asyncio.run(Run(plot, folder.absolute(), _say).to_end())
+    try:
+        report = asyncio.run(_interruptible(Run(plot, folder.absolute(), _say)))
+    except asyncio.CancelledError:
+        return 130
     if chosen.json:
         chosen.json.write_bytes(orjson.dumps(dataclasses.asdict(report), option=orjson.OPT_INDENT_2))
     for name, figure in report.figures.items():
@@ -59,6 +62,15 @@ def main() -> int:
     if not report.faults and chosen.dir is None:
         shutil.rmtree(folder)
     return 1 if report.faults else 0
+
+
+async def _interruptible(run: Run) -> Report:
+    """Whatever ends it, its processes end too, and the small disk is taken away."""
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await run.to_end()
 
 
 class _Form(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):

@@ -54,6 +54,8 @@ class Plot:
     borrowers: int = 400
     quiet_seconds: tuple[float, float] = (1.0, 4.0)
     """Before each fault."""
+    minutes: float = 600.0
+    """No round begins later than that after the first."""
 
 
 @dataclass(slots=True)
@@ -128,7 +130,11 @@ class Run:
         except (AssertionError, TimeoutError) as failed:
             self._fault(f"the beginning: {type(failed).__name__} {failed}")
             return
+        deadline = clock.monotonic() + self._plot.minutes * 60
         for number, kind in enumerate(itertools.islice(self._deck(), self._plot.rounds), 1):
+            if clock.monotonic() > deadline:
+                self._say(f"{self._plot.minutes} minutes are over")
+                return
             await scene.hold(*self._plot.quiet_seconds)
             entry = await self._round(number, kind, scene, witness)
             self.report.rounds.append(entry)

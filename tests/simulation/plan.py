@@ -19,7 +19,7 @@ TROUBLE_SECONDS = 10.0
 LIMIT_SECONDS = 240.0
 """A run that is not over by then hangs."""
 BEGIN_MS = int(at(0, 0).timestamp() * 1000)
-DAY_MS = 86_400_000
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 KINDS = ("init", "add", "produce", "offsets", "commit", "fetch", "ends", "begins", "heartbeat", "join")
 """Requests at which a process can be killed or paused."""
 COMMITTING = ("add", "produce", "offsets", "commit")
@@ -59,8 +59,15 @@ class Plan:
     """The share of what is written that is written in transactions, some of which are aborted."""
 
     def now_ms(self, now: float) -> int:
-        """The wall clock of the world: days pass in virtual seconds."""
-        return BEGIN_MS + int(now / SECONDS * DAYS * DAY_MS)
+        """The wall clock of the world: days pass in virtual seconds while the sources write, then hours."""
+        return BEGIN_MS + int(min(now, SECONDS) / SECONDS * DAYS * DAY_MS + max(0.0, now - SECONDS) * HOUR_MS)
+
+    def second_of(self, moment_ms: int) -> float:
+        """When it is that late in the world."""
+        passed = moment_ms - BEGIN_MS
+        if passed <= DAYS * DAY_MS:
+            return passed / DAY_MS / DAYS * SECONDS
+        return SECONDS + (passed - DAYS * DAY_MS) / HOUR_MS
 
 
 def plan_of(seed: int) -> Plan:

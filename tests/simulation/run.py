@@ -335,7 +335,7 @@ class Run:
     def _ticks_in_time(self) -> None:
         if self.plan.clock == "wall" and not self.plan.skews:
             for lane in range(PARTITIONS):
-                oracle.ticks_in_time(self.cluster.topics, lane, lambda ms: (ms - BEGIN_MS) / DAY_MS / DAYS * SECONDS)
+                oracle.ticks_in_time(self.cluster.topics, lane, self.plan.second_of)
 
 
 @contextlib.contextmanager

@@ -112,7 +112,7 @@ def running(broker: str, prefix: str, prometheus: str, ports: list[int], tmp_pat
     A rate needs a sample from before: what had been done when the first scrape came would show as nothing at all.
     """
     settings = Settings(bootstrap_servers=broker, topic_prefix=prefix, partitions=2, clock="event")
-    simulate(Plan(borrowers=80, days=92, seed=3, malformed=0.01, late=0.02), tmp_path / "events.jsonl", None)
+    simulate(Plan(borrowers=120, days=92, seed=3, malformed=0.01, late=0.02), tmp_path / "events.jsonl", None)
     asyncio.run(create_topics(settings))
     loaded = asyncio.run(load(settings, read_events([tmp_path / "events.jsonl"])))
     shared = {
@@ -160,6 +160,16 @@ def _await_metrics(port: int) -> None:
         time.sleep(0.1)  # between two tries; the loop is bounded
 
 
+def _await_answers(port: int, wanted: dict[str, str]) -> None:
+    """Until a process answers so: one that is supervised may be on its way back."""
+    deadline, got = clock.monotonic() + WAIT_SECONDS, {}
+    while got != wanted and clock.monotonic() < deadline:
+        time.sleep(0.1)  # between two tries; the loop is bounded
+        with contextlib.suppress(httpx.TransportError):
+            got = {path: _asked(port, path) for path in wanted}
+    assert wanted == got
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
@@ -181,8 +191,8 @@ def test_every_expression_returns_data_from_the_running_product(running: str, po
     assert empty == []
     known = _tokens(tmp_path / "events.jsonl")
     for port in ports[:-1]:
+        _await_answers(port, {"healthz": "alive\n", "readyz": "ready\n"})
         _shows_no_person(port, known)
-        assert ("alive\n", "ready\n") == tuple(_asked(port, path) for path in ("healthz", "readyz"))
     for log in tmp_path.glob("*.log"):
         _says_no_person(log, known)
 

@@ -68,7 +68,7 @@ def _product(kind: str) -> Callable[[Path, Callable[[str], None]], Sequence[str]
 def _quix(_directory: Path, say: Callable[[str], None]) -> Sequence[str]:
     script = _peer("quix.py")
     uv = _uv()
-    say("making the environment of Quix Streams (the first time only)")
+    say("looking after the environment of Quix Streams")
     _run([*uv, "sync", "--quiet", "--script", str(script)], "Quix Streams could not be installed")
     found = _run([*uv, "python", "find", "--script", str(script)], "uv does not find Quix Streams' environment")
     return found.strip(), str(script)

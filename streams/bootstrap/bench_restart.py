@@ -291,12 +291,13 @@ async def _pour(producer: Any, settings: Settings, tokens: list[bytes]) -> None:
 
 def _event(token: str, number: int) -> bytes:
     now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
+    identity = f"{now}-{number}"
     return orjson.dumps(
         {
-            "specversion": "1.0", "type": "ews.transaction.booked.v1", "id": f"restart-{number}", "source": "bank",
+            "specversion": "1.0", "type": "ews.transaction.booked.v1", "id": identity, "source": "bank",
             "subject": token, "time": now,
             "data": {
-                "account": f"a-{token}", "transaction_id": f"restart-{number}", "amount_minor": 1_000 + number % 90,
+                "account": f"a-{token}", "transaction_id": identity, "amount_minor": 1_000 + number % 90,
                 "currency": "EUR", "indicator": "DBIT",
             },
         }

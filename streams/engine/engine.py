@@ -13,7 +13,7 @@ from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
 from streams.engine.episodes import Scene, calm_until, found, reconcile, retire
-from streams.engine.erasing import OVER, drop_shells, erase, passes_over
+from streams.engine.erasing import OVER, drop_shells, end_mark, erase, passes_over
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.forgetting import drop_expired, may_forget, tidy
 from streams.engine.measure import Occurrence, part_of, update
@@ -137,6 +137,7 @@ class Engine:
         else:
             outcome = self._apply(token, borrower, event, origin, moment)
         if outcome.changed:
+            end_mark(borrower, event)
             if not repayment:
                 borrower.ids.remember(key, content, at_ms)
             borrower.last_ms = max(borrower.last_ms, occurred)

@@ -30,16 +30,17 @@ def erase(borrower: Borrower, at_ms: int) -> None:
 
 
 def passes_over(borrower: Borrower, event: events.Event, occurred_ms: int) -> bool:
-    """Whether an event is nothing any more, because its borrower was erased. One that ends the mark takes it away."""
+    """Whether an event is nothing any more, because its borrower was erased."""
     if not borrower.erased_ms:
         return False
-    if occurred_ms <= borrower.erased_ms or not isinstance(
-        event, events.LoanOpened | events.LoanSnapshot | events.BorrowerErased
-    ):
-        return True
-    if not isinstance(event, events.BorrowerErased):
+    again = isinstance(event, events.LoanOpened | events.LoanSnapshot | events.BorrowerErased)
+    return occurred_ms <= borrower.erased_ms or not again
+
+
+def end_mark(borrower: Borrower, event: events.Event) -> None:
+    """An event that is not passed over was applied: with a loan the borrower is a customer again."""
+    if borrower.erased_ms and not isinstance(event, events.BorrowerErased):
         borrower.erased_ms = 0
-    return False
 
 
 def drop_shells(borrower: Borrower) -> None:

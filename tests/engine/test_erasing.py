@@ -92,6 +92,15 @@ def test_a_loan_opened_later_makes_a_customer_again() -> None:
     assert ["l-2"] == [alert.data.loan for alert in world.alerts if alert.data.status == "opened"][-1:]
 
 
+def test_a_refused_loan_leaves_the_mark() -> None:
+    """A loan under the id of another event becomes a dead letter, and makes nobody a customer again."""
+    mark = erased(20, identity="e-same")
+    world = World(engine_of(MISSED)).play(opened([5, 10]), mark, opened([35], day=30, loan="l-2", identity="e-same"))
+    assert ["id_conflict"] == [letter["reason"] for letter in world.dead_letters]
+    world.play(paid(31, loan="l-2"), until=32)
+    assert kept(world).erased_ms
+
+
 def test_the_mark_is_forgotten_after_the_horizon() -> None:
     """A token is not kept for ever for having been erased."""
     world = World(engine_of(MISSED)).play(opened([5, 10]), erased(20), until=20 + 402)

@@ -224,6 +224,14 @@ class Consumer(driver.Consumer):
         return max(begin, at or 0)
 
     async def _drain_messages(self, fetcher: Any) -> None:
+        try:
+            await self._drain_buffers(fetcher)
+        except asyncio.CancelledError:
+            # During a rebalance Faust takes any cancellation for a crash, that of a stop too.
+            if not self.app.should_stop:
+                raise
+
+    async def _drain_buffers(self, fetcher: Any) -> None:
         # Faust's loop, with its conditions: it stops with the consumer or the fetcher, waits while the flow is stopped,
         # and drops what was fetched under an older generation.
         while not (self.should_stop or fetcher.should_stop):

@@ -194,5 +194,5 @@ class _Reading:
     def _decoded(decoder: Any, block: bytes) -> Any:
         try:
             return decoder.decode(block)
-        except msgspec.DecodeError as broken:
+        except (msgspec.DecodeError, UnicodeDecodeError) as broken:
             raise Discarded("a part of it cannot be decoded") from broken

@@ -12,7 +12,7 @@ from streams.engine import characteristics
 from streams.engine.borrower import Borrower, Snooze, Waiting
 from streams.engine.calendar import DAY_MS, ms_of
 from streams.engine.detector import BorrowerView
-from streams.engine.episodes import Scene, calm_until, found, reconcile, retire
+from streams.engine.episodes import Scene, by_policy, calm_until, found, reconcile, retire
 from streams.engine.erasing import OVER, drop_shells, end_mark, erase, passes_over
 from streams.engine.facts import LOAN_FACTS, hash_of, open_loan
 from streams.engine.forgetting import drop_expired, may_forget, tidy
@@ -198,10 +198,10 @@ class Engine:
             if not episode.is_open or detector is None or episode.detector not in keys:
                 continue
             if not detector.enabled:
-                yield retire(scene, detector, episode, _by_policy(scene, "turned this detector off"))
+                yield retire(scene, detector, episode, by_policy(scene, "turned this detector off"))
             elif detector.shadow != episode.shadow:
                 how = f"{'began' if detector.shadow else 'ended'} a trial of it"
-                yield retire(scene, detector, episode, _by_policy(scene, how))
+                yield retire(scene, detector, episode, by_policy(scene, how))
 
     def _end_all(self, scene: Scene) -> list[Alert]:
         """The last word on every open episode of a borrower who is erased."""
@@ -339,10 +339,6 @@ class Engine:
             else:
                 wakeups.pop(detector.key, None)
         return alerts
-
-
-def _by_policy(scene: Scene, how: str) -> str:
-    return f"The policy {scene.policy_version} {how}."
 
 
 def _once(asked: Iterable[Measure]) -> dict[str, list[Measure]]:

@@ -137,6 +137,11 @@ def retire(scene: Scene, detector: Detector, episode: Episode, reason: str) -> A
     return _revise(scene, detector, finding, episode, AlertStatus.RESOLVED)
 
 
+def by_policy(scene: Scene, how: str) -> str:
+    """The reason of an episode that a change of the policy ended."""
+    return f"The policy {scene.policy_version} {how}."
+
+
 def calm_until(borrower: Borrower, detector: Detector) -> Iterator[int]:
     """When the cool-down of each calm episode of a detector ends."""
     for episode in borrower.episodes:

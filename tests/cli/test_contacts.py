@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from streams.api.desk import Desk
 from streams.bootstrap.contact_people import masked
@@ -184,7 +185,8 @@ def test_packs_are_shown_with_their_sources(capsys: pytest.CaptureFixture[str]) 
 
 def a_case_with_a_note() -> str:
     """The id of a case of b-1 on which somebody has noted something."""
-    with open_database(load().database_url) as database:
+    # A command's answer is all that its standard output holds; what this logs is no part of it.
+    with capture_logs(), open_database(load().database_url) as database:
         store = CaseStore(database)
         CaseCreator(store, Ladder.standard(), Metrics()).take(Batch("alerts", 0, 0, 1, (alert(),)))
         case_id = store.listed()[0].case_id

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from streams.engine.borrower import Borrower
 from streams.engine.calendar import DAY_MS
 from streams.engine.detector import BorrowerView
-from streams.engine.episodes import Scene, reconcile, retire
+from streams.engine.episodes import Scene, by_policy, reconcile, retire
 from streams.engine.portfolio.cohort import view_of
 from streams.engine.portfolio.detector import CohortDetector, LinkDetector, PortfolioDetector
 from streams.engine.portfolio.link import LinkView
@@ -92,7 +92,7 @@ def _retired(rules: Rules, scene: Scene) -> Iterator[Alert]:
     for detector in rules.idle:
         for episode in scene.borrower.episodes:
             if episode.is_open and episode.detector == detector.key:
-                yield retire(scene, detector, episode, "turned this detector off")
+                yield retire(scene, detector, episode, by_policy(scene, "turned this detector off"))
 
 
 def _signed(alert: Alert, **data: str | None) -> Alert:

@@ -9,6 +9,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,13 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the settings of the shell that it was started from."""
     for name in [name for name in os.environ if name.upper().startswith("EWS_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """A process's command that ran in a test sets up logs; they would write to what the next test has closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
